@@ -1,0 +1,131 @@
+"""Every error a user can meet, and what a program may conclude from it.
+
+StampedeError                 exit 1   the operation failed
+├── BadInput                  exit 2   what was asked for makes no sense; nothing was changed
+│   ├── StackFileError                 … in a stack file, with file, line and key path
+│   ├── UnknownName                    no such stack, service, revision or host
+│   └── NotAvailableYet                a key of a later release
+├── Cancelled                 exit 3   someone cancelled the run; what served goes on serving
+├── StackLocked               exit 4   another change of this stack is under way
+├── Unreachable               exit 5   nothing answered
+│   ├── ServerUnreachable              the Prefect API
+│   └── HostUnreachable                a host's worker
+├── Refused                   exit 6   Stampede would not do it without being told to; nothing was changed
+│   ├── Foreign                        a name, port or address belongs to somebody else
+│   └── NeedsAdoption                  a Compose project of this name runs already
+├── Fenced                    exit 1   a newer change has taken over; this one must not touch anything any more
+├── UpdateFailed              exit 1   new instances did not become healthy; its failure_action was carried out
+└── DaemonError               exit 1   a daemon refused, and asking again would not help
+    └── Transient             exit 1   a daemon or registry was away or busy: tasks retry these, and only these
+
+Messages say what failed; `hint` names the next command or the change to make. Both are strings and are the only
+arguments, so that an error survives its way through Prefect's results (which keep the class and its string arguments).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StampedeError(Exception):
+    """An operation failed. `message` says what, `hint` what to do about it (may be empty)."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class BadInput(StampedeError):
+    """What was asked for makes no sense; nothing was changed."""
+
+    exit_code = 2
+
+
+class StackFileError(BadInput):
+    """Something in a stack file is wrong; the message names file, line and key path where they are known."""
+
+
+class UnknownName(BadInput):
+    """No stack, service, revision or host of that name."""
+
+
+class NotAvailableYet(BadInput):
+    """A key that a later release will act on; refused, because leaving it out would change what the app means."""
+
+
+class Cancelled(StampedeError):
+    """Someone cancelled the run; instances that served go on serving."""
+
+    exit_code = 3
+
+
+class StackLocked(StampedeError):
+    """Another change of this stack is under way; the message says which, why and since when."""
+
+    exit_code = 4
+
+
+class Unreachable(StampedeError):
+    """Nothing answered."""
+
+    exit_code = 5
+
+
+class ServerUnreachable(Unreachable):
+    """The Prefect API did not answer."""
+
+
+class HostUnreachable(Unreachable):
+    """The worker of a host did not answer."""
+
+
+class Refused(StampedeError):
+    """Stampede would not do this without being told to; nothing was changed."""
+
+    exit_code = 6
+
+
+class Foreign(Refused):
+    """A container name, port, network or address belongs to somebody else, and is never touched."""
+
+
+class NeedsAdoption(Refused):
+    """A Compose project of this name runs here already."""
+
+
+class Fenced(StampedeError):
+    """A change with a higher fencing number has been seen on this host: this one must stop."""
+
+
+class UpdateFailed(StampedeError):
+    """New instances did not become healthy; the service's failure_action was carried out."""
+
+
+class DaemonError(StampedeError):
+    """A daemon refused, and asking again would not help."""
+
+
+class ImageMissing(DaemonError):
+    """An image is neither on the host nor to be had from its registry."""
+
+
+class PortTaken(DaemonError):
+    """A host port is in use by a program that is not ours."""
+
+
+class Transient(DaemonError):
+    """A daemon or registry was away or busy. Side-effect tasks retry this class, and no other."""
+
+
+class DaemonUnavailable(Transient):
+    """dockerd or haproxy does not answer."""
+
+
+class RegistryUnreachable(Transient):
+    """A registry did not answer."""

@@ -1,0 +1,48 @@
+"""Where Stampede keeps its files on a host, and what this installation is called."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+STATE_VARIABLE = "STAMPEDE_STATE_DIR"
+RUN_VARIABLE = "STAMPEDE_RUN_DIR"
+
+
+@dataclass(frozen=True)
+class Places:
+    """`state` survives a reboot, `run` does not. Both belong to root, mode 0700.
+
+    state/server    Prefect's home and database, the API password and the encryption key (0600)
+    state/host      what this host keeps: revisions it runs, fencing numbers, haproxy.cfg, encrypted secrets
+    state/logs      of the background services
+    run             sockets and pid files; run/files holds configs and secrets in memory
+    """
+
+    state: Path
+    run: Path
+
+    @classmethod
+    def of_environment(cls) -> Places:
+        """From STAMPEDE_STATE_DIR and STAMPEDE_RUN_DIR, else /var/lib/stampede and /run/stampede."""
+        return cls(
+            Path(os.environ.get(STATE_VARIABLE, "/var/lib/stampede")),
+            Path(os.environ.get(RUN_VARIABLE, "/run/stampede")),
+        )
+
+    @property
+    def server(self) -> Path:
+        return self.state / "server"
+
+    @property
+    def host(self) -> Path:
+        return self.state / "host"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def files(self) -> Path:
+        return self.run / "files"

@@ -1,0 +1,79 @@
+"""What is there: instances, networks and volumes as read back from a host, by their labels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from stampede.frozen import Frozen
+
+State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+class FoundInstance(Frozen):
+    """A container that carries Stampede's labels. `addresses` is keyed by Docker's name of the network.
+
+    `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
+    """
+
+    id: str
+    name: str
+    host: str
+    stack: str
+    service: str
+    slot: int
+    revision: int
+    spec_hash: str
+    kind: Literal["container"] = "container"
+    state: State
+    health: Health = "none"
+    exit_code: int | None = None
+    restarts: int = 0
+    image: str
+    image_identity: str = ""
+    addresses: dict[str, str] = {}
+    anonymous_volumes: dict[str, str] = {}
+    ports: dict[str, int] = {}
+    created_at: datetime
+    started_at: datetime | None = None
+    reason: str = ""
+    run: str = ""
+
+    @property
+    def label(self) -> str:
+        """What people call it: `shop-web-2`."""
+        return f"{self.stack}-{self.service}-{self.slot}"
+
+
+class FoundNetwork(Frozen):
+    id: str
+    name: str
+    stack: str
+    subnet: str
+    internal: bool = False
+
+
+class FoundVolume(Frozen):
+    name: str
+    stack: str
+
+
+class ForeignContainer(Frozen):
+    """A container without our labels: never touched, but its name and its Compose project matter."""
+
+    id: str
+    name: str
+    compose_project: str = ""
+    compose_service: str = ""
+    state: State = "running"
+
+
+class FoundHost(Frozen):
+    """Everything of one host that a plan looks at."""
+
+    host: str
+    instances: tuple[FoundInstance, ...] = ()
+    networks: tuple[FoundNetwork, ...] = ()
+    volumes: tuple[FoundVolume, ...] = ()
+    foreign: tuple[ForeignContainer, ...] = ()
