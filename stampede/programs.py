@@ -42,7 +42,15 @@ def run(
     words = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            words, input=stdin, env=env, cwd=cwd, timeout=timeout_s, capture_output=True, text=True, check=False
+            words,
+            input=stdin,
+            env=env,
+            cwd=cwd,
+            timeout=timeout_s,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # what a program quotes from a broken file must not break us
+            check=False,
         )
     except FileNotFoundError as error:
         raise ProgramMissing(f"{words[0]} is not installed", "scripts/install makes a host ready") from error

@@ -1,0 +1,8 @@
+"""A stack file, which is a Compose file, becomes a `Stack`; or an error with file, line, key and fix."""
+
+from __future__ import annotations
+
+from stampede.stackfile.document import read_document
+from stampede.stackfile.resolve import LoadedStack, load_stack
+
+__all__ = ["LoadedStack", "load_stack", "read_document"]

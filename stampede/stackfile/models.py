@@ -34,7 +34,7 @@ Mode = Annotated[int, BeforeValidator(lambda v: int(v, 8) if isinstance(v, str) 
 
 
 class HealthCheck(Frozen):
-    """`test[0]` is NONE, CMD or CMD-SHELL. Unset times take Docker's defaults (30 s, 30 s, 3 tries, no start period)."""
+    """`test[0]` is NONE, CMD or CMD-SHELL. Unset ones take Docker's defaults: 30 s, 30 s, 3 tries, no start period."""
 
     test: tuple[str, ...] = ()
     interval: Seconds | None = None
