@@ -1,0 +1,68 @@
+"""What is stored of a stack: candidates (not yet numbered) and revisions (numbered, never changed)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from stampede.frozen import Frozen
+from stampede.planning.instances import Image
+from stampede.stackfile import read_document
+from stampede.stackfile.models import Stack
+
+CANDIDATE_TYPE = "stampede-candidate"
+REVISION_TYPE = "stampede-revision"
+HOST_REPORT_TYPE = "stampede-host-report"
+
+
+def revision_name(stack: str, number: int) -> str:
+    """Name of the document that holds a revision: creating a name that exists fails, which is the compare-and-set."""
+    return f"{stack}-r{number}"
+
+
+class Revision(Frozen):
+    """One revision of a stack: everything that is needed to run it again, on hosts that have never seen its files.
+
+    `document` is the resolved Compose mapping with the contents of its configs and secrets, so this is secret.
+    `salt` keys the spec hashes and file digests of the stack, and is the same in all its revisions.
+    """
+
+    stack: str
+    number: int
+    created: datetime
+    by: str = ""
+    why: str = ""
+    run: str = ""
+    salt: str
+    document: dict[str, Any]
+    images: dict[str, Image]
+
+    @property
+    def definition(self) -> Stack:
+        """The stack that this revision describes."""
+        return read_document(self.document)
+
+
+def with_replicas(document: dict[str, Any], replicas: dict[str, int]) -> dict[str, Any]:
+    """The same document with other numbers of replicas."""
+    services = {
+        name: _with_deploy(service, {"replicas": replicas[name]}) if name in replicas else service
+        for name, service in document["services"].items()
+    }
+    return {**document, "services": services}
+
+
+def with_images(document: dict[str, Any], images: dict[str, str]) -> dict[str, Any]:
+    """The same document with other image references; a service that was built is pulled from now on."""
+    services = {
+        name: {**{k: v for k, v in service.items() if k != "build"}, "image": images[name]}
+        if name in images
+        else service
+        for name, service in document["services"].items()
+    }
+    return {**document, "services": services}
+
+
+def _with_deploy(service: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    deploy = {**(service.get("deploy") or {}), **values}
+    return {**{k: v for k, v in service.items() if k != "scale"}, "deploy": deploy}

@@ -1,0 +1,54 @@
+"""Start-first or stop-first: which of old and new runs while the other changes, and why.
+
+Start-first serves without a gap. Stop-first is for what cannot exist twice: a name, a host port, an address, and data
+with one writer. Two databases on one volume must never happen unless the file asks for it in so many words.
+"""
+
+from __future__ import annotations
+
+from stampede.planning.changes import Order
+from stampede.planning.spec_hash import is_balanced
+from stampede.stackfile.models import Service
+
+
+def update_order(service: Service, *, carries_anonymous: bool) -> tuple[Order, str, str]:
+    """The order, the reason for it (empty for the plain start-first), and a warning (usually empty)."""
+    asked = service.deploy.update_config.order
+    if obstacle := only_one_at_a_time(service):
+        warning = f"order: start-first is not possible: {obstacle}" if asked == "start-first" else ""
+        return "stop-first", obstacle, warning
+    if asked == "stop-first":
+        return "stop-first", "the file asks for it", ""
+    writer = _single_writer(service, carries_anonymous)
+    if writer and asked == "start-first":
+        return "start-first", "", f"start-first, as the file asks: {writer}, and old and new will both have it open"
+    if writer:
+        return "stop-first", writer, ""
+    return "start-first", "", ""
+
+
+def only_one_at_a_time(service: Service) -> str:
+    """Why two instances of this service cannot run on one host at once; empty if they can."""
+    if service.container_name:
+        return f"container_name {service.container_name} can exist once"
+    if service.network_mode == "host":
+        return "network_mode: host leaves one set of ports"
+    for port in service.ports:
+        if not is_balanced(port, service):
+            kind = "mode: host" if port.mode == "host" else port.protocol
+            return f"port {port.published or port.target} ({kind}) is published by the container itself"
+    for network, attachment in service.networks.items():
+        if attachment.ipv4_address or attachment.mac_address:
+            return f"its fixed address on network {network} can exist once"
+    if service.mac_address:
+        return "its fixed MAC address can exist once"
+    return ""
+
+
+def _single_writer(service: Service, carries_anonymous: bool) -> str:
+    if service.replicas > 1:
+        return ""  # its instances share what they mount all the time
+    for mount in service.volumes:
+        if mount.type != "tmpfs" and not mount.read_only:
+            return f"it writes to {mount.source or mount.target}"
+    return "it writes to a volume of its image" if carries_anonymous else ""
