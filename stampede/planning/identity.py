@@ -11,6 +11,7 @@ SERVICE = PREFIX + "service"
 SLOT = PREFIX + "slot"
 REVISION = PREFIX + "revision"
 SPEC_HASH = PREFIX + "spec-hash"
+IMAGE = PREFIX + "image"
 IMAGE_IDENTITY = PREFIX + "image-identity"
 KIND = PREFIX + "kind"
 REASON = PREFIX + "reason"
@@ -28,6 +29,7 @@ def labels_of(instance: Instance, *, cluster: str, reason: str, run: str) -> dic
         SLOT: str(instance.slot),
         REVISION: str(instance.revision),
         SPEC_HASH: instance.spec_hash,
+        IMAGE: instance.image.reference,
         IMAGE_IDENTITY: instance.image.identity,
         KIND: instance.kind,
         REASON: reason,
