@@ -1,0 +1,175 @@
+"""HAProxy on this host: files first, then the running process. The promises stand in verbs.py.
+
+Servers come and go through the admin socket at once and through the files, so that neither a reload nor a reboot
+forgets them; only a change of listeners reloads. Sources: HAProxy 2.6 management guide, 9.3 and 9.4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_clashes
+from stampede.balancer.runtime import FoundServer, ListenerStatistics, Row, Statistics, parse_info, parse_rows
+from stampede.blocks.haproxy.files import BalancerFiles
+from stampede.blocks.haproxy.process import HAProxyProcess, service_argv
+from stampede.blocks.haproxy.rotation import Rotation
+from stampede.blocks.haproxy.sockets import Socket, wait_until
+from stampede.blocks.haproxy.taken import foreign_sockets, refuse_absent, refuse_taken
+from stampede.errors import DaemonError, Transient, UnknownName
+from stampede.places import Places
+
+__all__ = ["HAProxy", "service_argv"]
+
+
+class HAProxy:
+    """The HAProxy whose files and sockets are in `places`. It is started by the host's supervisor, not from here."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        admin = Socket(places.run / "haproxy.sock")
+        self._files = BalancerFiles(places, admin.path)
+        self._process = HAProxyProcess(places, admin)
+        self._admin = admin
+        self._rotation = Rotation(admin)
+
+    def ensure_config(self) -> Path:
+        """haproxy.cfg is there and says what the stacks' files say, so that the process can be started from it."""
+        with self._files.locked():
+            self._files.write_config()
+        self.places.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._files.config
+
+    def wait_running(self, limit_s: float) -> None:
+        """It answers, with the listeners of the files. Raises: DaemonUnavailable after `limit_s`."""
+        self._process.wait_for(self._files.fingerprint(), limit_s)
+
+    def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
+        with self._files.locked():
+            before = self._files.stack(stack)
+            after = before.with_listeners(listeners)
+            others = (one for other in self._files.stacks() if other.stack != stack for one in other.listeners)
+            refuse_clashes(after.listeners, others)
+            if after != before:
+                refuse_absent(after.listeners)
+                refuse_taken(after.listeners, self._process.pids())
+                self._process.check(self._files.write_candidate(after))
+                self._files.write(after)
+            elif not self._files.config.exists():
+                self._files.write_config()
+            wanted = self._files.fingerprint()
+            if self._process.fingerprint() == wanted:
+                return False
+            try:
+                self._process.reload(wanted)
+            except Transient:
+                raise  # the files hold, and the next call finds whether HAProxy has come to them
+            except DaemonError:
+                self._files.write(before)
+                raise
+            return True
+
+    def add_server(self, stack: str, service: str, name: str, address: str) -> bool:
+        with self._files.locked():
+            desired = self._files.stack(stack)
+            listeners = desired.listeners_of(service)
+            if not listeners:
+                return False
+            known = desired.server(service, name)
+            if known is not None and known.address != address:
+                self._rotation.remove(listeners, name)
+                known = None
+            server = known or Server(service=service, name=name, address=address)
+            if known is None:
+                self._files.write(desired.with_server(server))
+            return self._rotation.ensure(listeners, server) or known is None
+
+    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
+        deadline = time.monotonic() + limit_s
+        while True:
+            with self._files.locked():
+                desired = self._files.stack(stack)
+                listeners, server = desired.listeners_of(service), desired.server(service, name)
+                if not listeners:
+                    return False
+                if server is None:
+                    raise UnknownName(f"{name} is not among the servers of {stack} {service}", "add it first")
+                self._rotation.ensure(listeners, server)  # a reload meanwhile may have put it back to maintenance
+                if self._rotation.has_passed(listeners, name):
+                    serving = server.model_copy(update={"state": "serving"})
+                    if serving != server:
+                        self._files.write(desired.with_server(serving))
+                    return self._rotation.ensure(listeners, serving)
+            if time.monotonic() > deadline:
+                raise DaemonError(
+                    f"{name} did not accept connections at {server.address}"
+                    f" port {', '.join(str(one.target) for one in listeners)} within {limit_s:g} s",
+                    "does the program in it listen on that port, on all its addresses?",
+                )
+            time.sleep(0.05)
+
+    def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
+        with self._files.locked():
+            desired = self._files.stack(stack)
+            server = desired.server(service, name)
+            if server is None or server.state == "joining":
+                return False
+            marked = server.model_copy(update={"state": "serving" if healthy else "unhealthy"})
+            if marked != server:
+                self._files.write(desired.with_server(marked))
+            return self._rotation.ensure(desired.listeners_of(service), marked) or marked != server
+
+    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
+        listeners = self._forget(stack, service, name)
+        self._rotation.drain(listeners, name)
+        if wait_until(lambda: self._rotation.sessions(listeners, name) == 0, limit_s):
+            return 0
+        return self._rotation.cut(listeners, name)
+
+    def remove_server(self, stack: str, service: str, name: str) -> bool:
+        return self._rotation.remove(self._forget(stack, service, name), name)
+
+    def desired(self, stack: str) -> BalancedStack:
+        return self._files.stack(stack)
+
+    def servers(self, stack: str) -> tuple[FoundServer, ...]:
+        return self._rotation.found(self._files.stack(stack))
+
+    def statistics(self) -> Statistics:
+        info = parse_info(self._admin.ask("show info"))
+        rows = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 1 -1"))}
+        totals = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 2 -1"))}
+        listeners = (one for stack in self._files.stacks() for one in stack.listeners if one.name in rows)
+        return Statistics(
+            pid=int(info["Pid"]),
+            uptime_s=int(info["Uptime_sec"]),
+            connections=int(info["CurrConns"]),
+            listeners=tuple(_counters(one, rows[one.name], totals[one.name]) for one in listeners),
+        )
+
+    def taken_ports(self, stack: str) -> Collection[int]:
+        others = {one.port for other in self._files.stacks() if other.stack != stack for one in other.listeners}
+        return others | {found.port for found in foreign_sockets(self._process.pids())}
+
+    def _forget(self, stack: str, service: str, name: str) -> tuple[Listener, ...]:
+        """Takes a server out of the files; returns the listeners it stood behind."""
+        with self._files.locked():
+            desired = self._files.stack(stack)
+            if desired.server(service, name) is not None:
+                self._files.write(desired.without_server(service, name))
+            return desired.listeners_of(service)
+
+
+def _counters(listener: Listener, frontend: Row, backend: Row) -> ListenerStatistics:
+    return ListenerStatistics(
+        stack=listener.stack,
+        service=listener.service,
+        bind=listener.bind,
+        sessions=frontend.sessions,
+        sessions_total=frontend.sessions_total,
+        bytes_in=frontend.bytes_in,
+        bytes_out=frontend.bytes_out,
+        responses_5xx=frontend.responses_5xx,
+        connection_errors=backend.connection_errors,
+    )

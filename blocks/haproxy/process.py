@@ -1,0 +1,78 @@
+"""The running HAProxy: a master, which reloads, and its worker, which serves. Sources: management guide, 3 and 9.4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stampede.balancer.runtime import parse_failed_reloads, parse_info
+from stampede.blocks.haproxy.sockets import Socket, wait_until
+from stampede.blocks.haproxy.taken import processes_with
+from stampede.errors import DaemonError, DaemonUnavailable
+from stampede.places import Places
+from stampede.programs import run
+
+_RELOAD_WITHIN_S = 20.0
+
+
+def master_socket(places: Places) -> Path:
+    return places.run / "haproxy-master.sock"
+
+
+def service_argv(places: Places) -> list[str]:
+    """What the host's supervisor runs, in the foreground; SIGTERM or SIGINT ends it. Needs `ensure_config` before.
+
+    If a worker dies, the master ends as well, and it is for the supervisor to start both again.
+    """
+    return ["haproxy", "-W", "-db", "-S", f"{master_socket(places)},mode,600", "-f", str(places.host / "haproxy.cfg")]
+
+
+class HAProxyProcess:
+    """Finds, asks and reloads the HAProxy that `service_argv` started."""
+
+    def __init__(self, places: Places, admin: Socket) -> None:
+        self._config = places.host / "haproxy.cfg"
+        self._logs = places.logs
+        self._admin = admin
+        self._master = Socket(master_socket(places))
+
+    def pids(self) -> frozenset[int]:
+        """Master, worker, and workers of before that still serve their last connections; none if it does not run."""
+        return processes_with(str(self._config))
+
+    def fingerprint(self) -> str:
+        """That of the configuration the worker runs. Raises: DaemonUnavailable."""
+        return parse_info(self._admin.ask("show info")).get("description", "")
+
+    def check(self, candidate: Path) -> None:
+        """HAProxy would accept this configuration. Raises: DaemonError with its complaints, lines included."""
+        done = run(["haproxy", "-c", "-f", candidate], check=False)
+        if done.code:
+            complaints = [line for line in (done.out + done.err).splitlines() if "[ALERT]" in line]
+            raise DaemonError("haproxy refused the new configuration: " + " ".join(complaints)[-1500:])
+
+    def reload(self, wanted: str) -> None:
+        """The worker runs the configuration whose fingerprint is `wanted`; new connections never found it closed.
+
+        Raises: DaemonError when the master could not start such a worker (the old one goes on serving),
+        DaemonUnavailable when it said neither within 20 s.
+        """
+        before = self._failed()
+        self._master.ask("reload")
+        if not wait_until(lambda: self._runs(wanted) or self._failed() > before, _RELOAD_WITHIN_S):
+            raise DaemonUnavailable(f"haproxy has not finished its reload after {_RELOAD_WITHIN_S:g} s")
+        if not self._runs(wanted):
+            raise DaemonError("haproxy could not start with the new listeners", f"its log is below {self._logs}")
+
+    def wait_for(self, wanted: str, limit_s: float) -> None:
+        """It runs the configuration whose fingerprint is `wanted`. Raises: DaemonUnavailable after `limit_s`."""
+        if not wait_until(lambda: self._runs(wanted), limit_s):
+            raise DaemonUnavailable(f"haproxy did not answer within {limit_s:g} s", f"its log is below {self._logs}")
+
+    def _runs(self, wanted: str) -> bool:
+        try:
+            return self.fingerprint() == wanted
+        except DaemonUnavailable:
+            return False
+
+    def _failed(self) -> int:
+        return parse_failed_reloads(self._master.ask("show proc"))

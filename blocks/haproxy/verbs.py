@@ -1,0 +1,62 @@
+"""The verbs of the balancer of a host, and what each promises. HAProxy keeps them, and so does the fake."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Protocol
+
+from stampede.balancer.listeners import BalancedStack, Listener
+from stampede.balancer.runtime import FoundServer, Statistics
+
+
+class Balancer(Protocol):
+    """Every verb may be called again at any time: what is so already is left alone. Verbs block; each has a deadline.
+
+    A service without listeners has nothing to balance: its verbs do nothing and return False.
+    All raise DaemonUnavailable (Transient) when HAProxy does not answer; what is written to files by then holds.
+    """
+
+    def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
+        """Exactly these ports of `stack` are published; the servers of services that still have one stay.
+
+        True if HAProxy was reloaded, which happens only for a change of listeners. Raises: Foreign when another
+        stack publishes the port, PortTaken when another program listens there, DaemonError (with the line) when
+        HAProxy refuses the configuration; in all three the old one stays in force.
+        """
+        ...
+
+    def add_server(self, stack: str, service: str, name: str, address: str) -> bool:
+        """The instance `name` is known to every listener of its service and being checked; no traffic yet."""
+        ...
+
+    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
+        """Its checks have passed and it gets traffic. Raises: DaemonError after `limit_s`, UnknownName if not added."""
+        ...
+
+    def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
+        """Its own health check says so: an unhealthy one gets no new traffic while another server is up."""
+        ...
+
+    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
+        """It gets no new connections and has none left. Returns how many were cut when `limit_s` had passed."""
+        ...
+
+    def remove_server(self, stack: str, service: str, name: str) -> bool:
+        """No listener knows it; connections it still had are cut."""
+        ...
+
+    def desired(self, stack: str) -> BalancedStack:
+        """What the files of this host say of `stack`, whether HAProxy runs or not."""
+        ...
+
+    def servers(self, stack: str) -> tuple[FoundServer, ...]:
+        """The servers of `stack` as HAProxy has them, with those it lacks as `missing`."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """Counters of HAProxy and of all listeners of this host."""
+        ...
+
+    def taken_ports(self, stack: str) -> Collection[int]:
+        """TCP ports of this host that `stack` cannot have: other programs and other stacks listen there."""
+        ...
