@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from stampede.errors import StampedeError
 
@@ -59,3 +62,67 @@ def run(
     if check and done.returncode:
         raise ProgramFailed(f"{' '.join(words[:3])} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+class Running:
+    """A program beside us. What it prints on stderr is kept, so that its end can be explained."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str]) -> None:
+        self._process, self._errors = process, errors
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def said(self) -> str:
+        """What it has printed on stderr so far."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """What it prints on stdout, line by line without line ends, until it ends."""
+        for line in self._process.stdout or ():
+            yield line.rstrip("\n")
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return self._process.wait()
+
+
+@contextmanager
+def running(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, merge_errors: bool = False
+) -> Iterator[Running]:
+    """A program that runs while the context is open, without input; ended with SIGTERM, after 5 s with SIGKILL.
+
+    With `merge_errors` what it prints on stderr is among its `lines`, in order.
+
+    Raises: ProgramMissing.
+    """
+    words = [str(word) for word in argv]
+    with tempfile.TemporaryFile("w+") as errors:
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge_errors else errors,
+                env=env,
+                text=True,
+                errors="replace",
+            )
+        except FileNotFoundError as error:
+            raise ProgramMissing(f"{words[0]} is not installed", "scripts/install makes a host ready") from error
+        try:
+            yield Running(process, errors)
+        finally:
+            process.terminate()
+            try:
+                process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout:
+                process.stdout.close()

@@ -1,0 +1,62 @@
+"""The commands and how they end: exit codes are those of `stampede.errors`, and 130 when Ctrl-C detached."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from stampede.cli import changing, following, reaching, serving, showing
+from stampede.errors import StampedeError
+
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 bad input, 3 cancelled, 4 locked, 5 nothing answered, 6 refused, 130 detached."
+)
+
+# Without markup, because rich would cost 0.2 s of each --help.
+app = typer.Typer(
+    name="stampede",
+    help="Containers and machines on your own hosts, from one Compose file, as Prefect flows.",
+    epilog=EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)
+
+for command in (
+    changing.up,
+    showing.plan,
+    showing.config,
+    showing.ps,
+    reaching.logs,
+    reaching.exec_,
+    changing.scale,
+    changing.rollback,
+    changing.restart,
+    changing.down,
+    showing.history,
+    changing.adopt,
+    following.follow,
+    following.cancel,
+    following.unlock,
+    serving.version,
+):
+    app.command(command.__name__.rstrip("_"), context_settings=getattr(command, "context_settings", None))(command)
+app.add_typer(serving.server_app, name="server")
+
+
+def main() -> NoReturn:
+    """Run the command in `sys.argv` and exit."""
+    try:
+        app()
+    except StampedeError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(StampedeError.exit_code)
+    sys.exit(0)

@@ -1,0 +1,21 @@
+"""Questions to the person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from stampede.errors import Refused
+
+
+def confirm(question: str, *, unattended: bool = False) -> None:
+    """Return when the answer is yes, or when nobody can be asked and `unattended` allows to go on then.
+
+    Raises: Refused.
+    """
+    if not sys.stdin.isatty():
+        if unattended:
+            return
+        raise Refused(f"not done, because nobody can be asked: {question}", "--yes answers yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("not done, because the answer was not yes")

@@ -1,0 +1,54 @@
+"""Stack files of a command, and which stack a command without one is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stampede.cli.session import say
+from stampede.errors import BadInput, UnknownName
+from stampede.stackfile import LoadedStack, load_stack
+
+if TYPE_CHECKING:
+    from stampede.client import Client
+
+DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+
+def load(
+    files: Sequence[Path] | None,
+    project: str | None,
+    profiles: Sequence[str] | None,
+    env_files: Sequence[Path] | None,
+) -> LoadedStack:
+    """The stack of these files, with its warnings told. Raises: StackFileError."""
+    loaded = load_stack(files or (), profiles=profiles or (), env_files=env_files or (), project_name=project)
+    for warning in loaded.warnings:
+        say(f"warning: {warning}")
+    return loaded
+
+
+def chosen_stack(client: Client, project: str | None, files: Sequence[Path] | None = None) -> str:
+    """The stack a verb is about: the one named, that of the file here, or the only one there is.
+
+    Raises: BadInput when there are several, UnknownName when there is none.
+    """
+    named = stack_of_here(project, files)
+    if named:
+        return named
+    stacks = client.stacks()
+    if len(stacks) == 1:
+        return stacks[0]
+    if not stacks:
+        raise UnknownName("there is no stack yet", "stampede up -f compose.yaml deploys one")
+    raise BadInput(f"which stack? There are {', '.join(stacks)}", "-p NAME names one")
+
+
+def stack_of_here(project: str | None, files: Sequence[Path] | None = None) -> str | None:
+    """The stack that is named, or that of the given or the default file in this folder; None without either."""
+    if project:
+        return project
+    if not files and not any(Path(name).is_file() for name in DEFAULT_FILES):
+        return None
+    return load_stack(files or ()).stack.name

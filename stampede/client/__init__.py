@@ -1,0 +1,41 @@
+"""Stampede from Python, over HTTP. Imports no Prefect."""
+
+from __future__ import annotations
+
+from stampede.client.client import Client
+from stampede.client.requests import (
+    AdoptStack,
+    DeployStack,
+    PlanStack,
+    RebuildServer,
+    RemoveStack,
+    Request,
+    RestartService,
+    RollbackStack,
+    ScaleService,
+    StackRequest,
+)
+from stampede.client.runs import Run
+from stampede.client.steps import Step
+from stampede.client.views import HistoryEntry, InstanceView
+from stampede.planning.changes import Change, Outcome
+
+__all__ = [
+    "AdoptStack",
+    "Change",
+    "Client",
+    "DeployStack",
+    "HistoryEntry",
+    "InstanceView",
+    "Outcome",
+    "PlanStack",
+    "RebuildServer",
+    "RemoveStack",
+    "Request",
+    "RestartService",
+    "RollbackStack",
+    "Run",
+    "ScaleService",
+    "StackRequest",
+    "Step",
+]

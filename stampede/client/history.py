@@ -1,0 +1,100 @@
+"""History of a stack: its revisions, who made them and why, and what became of the runs that did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from stampede.client.api import PAGE, PrefectApi
+from stampede.client.documents import Document, Documents
+from stampede.client.runs import run_of, stack_tag
+from stampede.client.views import HistoryEntry
+from stampede.documents import REVISION_TYPE
+
+# Runs that change nothing are no history.
+READING_VERBS = frozenset({"plan-stack"})
+
+
+def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
+    """Changes of a stack, newest first: every revision, and runs of the last days that recorded none."""
+    revisions = [each for each in Documents(api, REVISION_TYPE).read_all() if each.data.get("stack") == stack]
+    runs = {run["id"]: run for run in _runs_of_stack(api, stack)}
+    missing = {str(each.data.get("run")) for each in revisions} - {*runs, "", "None"}
+    runs |= {run["id"]: run for run in _runs_by_id(api, sorted(missing))}
+    recorded = {str(each.data.get("run")) for each in revisions}
+    entries = [_of_revision(api, each, runs.get(str(each.data.get("run")))) for each in revisions]
+    entries += [_of_run(api, run) for run in runs.values() if run["id"] not in recorded and _changes(run)]
+    return sorted(entries, key=lambda entry: entry.created, reverse=True)
+
+
+def known_stacks(api: PrefectApi) -> list[str]:
+    """Names of all stacks that have a revision."""
+    return sorted({str(each.data["stack"]) for each in Documents(api, REVISION_TYPE).read_all()})
+
+
+def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None) -> HistoryEntry:
+    data = document.data
+    seen = run_of(api, run) if run else None
+    return HistoryEntry(
+        revision=int(data["number"]),
+        created=_time(data["created"]),
+        by=data.get("by") or "",
+        why=data.get("why") or "",
+        verb=_verb(run) if run else "",
+        outcome=seen.state.lower() if seen else "",
+        run=str(data.get("run") or ""),
+        url=seen.url if seen else "",
+        images={service: _reference(image) for service, image in (data.get("images") or {}).items()},
+    )
+
+
+def _of_run(api: PrefectApi, run: dict[str, Any]) -> HistoryEntry:
+    seen = run_of(api, run)
+    parameters = run.get("parameters") or {}
+    return HistoryEntry(
+        revision=None,
+        created=_time(run.get("start_time") or run["created"]),
+        by=parameters.get("requested_by") or "",
+        why=parameters.get("why") or "",
+        verb=_verb(run),
+        outcome=seen.state.lower(),
+        run=run["id"],
+        url=seen.url,
+    )
+
+
+def _runs_of_stack(api: PrefectApi, stack: str) -> list[dict[str, Any]]:
+    body = {
+        "flow_runs": {
+            "tags": {"all_": [stack_tag(stack)]},
+            "parent_task_run_id": {"is_null_": True},
+        },
+        "sort": "START_TIME_DESC",
+        "limit": PAGE,
+    }
+    found: list[dict[str, Any]] = api.post("/flow_runs/filter", body)
+    return found
+
+
+def _runs_by_id(api: PrefectApi, ids: list[str]) -> list[dict[str, Any]]:
+    if not ids:
+        return []
+    found: list[dict[str, Any]] = api.post("/flow_runs/filter", {"flow_runs": {"id": {"any_": ids}}, "limit": PAGE})
+    return found
+
+
+def _changes(run: dict[str, Any]) -> bool:
+    return _verb(run) not in READING_VERBS and not (run.get("parameters") or {}).get("dry_run")
+
+
+def _verb(run: dict[str, Any]) -> str:
+    return str((run.get("labels") or {}).get("prefect.flow.name") or "")
+
+
+def _reference(image: Any) -> str:
+    return str(image["reference"]) if isinstance(image, dict) else str(image)
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
