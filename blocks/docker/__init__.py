@@ -1,0 +1,8 @@
+"""Docker: the only code that talks to a Docker daemon."""
+
+from stampede.blocks.docker.contract import Docker
+from stampede.blocks.docker.events import Event
+from stampede.blocks.docker.exec_session import ExecSession
+from stampede.blocks.docker.host import DockerHost
+
+__all__ = ["Docker", "DockerHost", "Event", "ExecSession"]

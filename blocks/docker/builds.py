@@ -1,0 +1,167 @@
+"""Building images: with `docker buildx` where it is installed, else with the classic builder through the SDK."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError
+from docker.utils import build as build_context
+
+from stampede import programs
+from stampede.blocks.docker.client import Client, daemon_errors, translated
+from stampede.containers.image_names import BUILT_LABEL
+from stampede.errors import BadInput, DaemonError
+from stampede.stackfile.models import Build
+
+_STEP = re.compile(r"^Step \d+/\d+ : ")
+_BUILD_TIMEOUT_S = 3600.0
+_REMOTE = re.compile(r"^(https?://|git://|git@|ssh://|github\.com/)")
+
+Progress = Callable[[str], None]
+
+
+def build_image(client: Client, build: Build, tag: str, progress: Progress) -> None:
+    """Afterwards `tag` and the file's other tags are what was built. Raises: BadInput, DaemonError."""
+    _check(build)
+    if has_buildx():
+        _build_with_buildx(build, tag, progress)
+    else:
+        _build_classically(client, build, tag, progress)
+        for extra in build.tags:
+            repository, _, name = extra.partition(":")
+            with daemon_errors(f"tag {tag} as {extra}"):
+                client.api.tag(tag, repository, name or "latest")
+
+
+def has_buildx() -> bool:
+    """Whether the docker command is there and has the plug-in."""
+    try:
+        return programs.run(["docker", "buildx", "version"], check=False).code == 0
+    except programs.ProgramMissing:
+        return False
+
+
+def buildx_argv(build: Build, tag: str, dockerfile: str | None) -> list[str]:
+    """The command that builds and loads the image; `dockerfile` `-` means that it comes by stdin."""
+    argv = ["docker", "buildx", "build", "--load", "--progress", "plain", "--tag", tag]
+    for extra in build.tags:
+        argv += ["--tag", extra]
+    for flag, value in (("--file", dockerfile), ("--target", build.target), ("--network", build.network)):
+        argv += [flag, value] if value else []
+    for name, said in sorted(build.args.items()):
+        argv += ["--build-arg", name if said is None else f"{name}={said}"]
+    for name, value in sorted({**build.labels, BUILT_LABEL: tag}.items()):
+        argv += ["--label", f"{name}={value}"]
+    for host in build.extra_hosts:
+        argv += ["--add-host", host.replace("=", ":", 1)]
+    for source in build.cache_from:
+        argv += ["--cache-from", source]
+    if build.platforms:
+        argv += ["--platform", ",".join(build.platforms)]
+    argv += ["--shm-size", str(build.shm_size)] if build.shm_size else []
+    argv += (["--no-cache"] if build.no_cache else []) + (["--pull"] if build.pull else [])
+    return [*argv, build.context]
+
+
+def _check(build: Build) -> None:
+    if _REMOTE.match(build.context):
+        return
+    context = Path(build.context)
+    if not context.is_dir():
+        raise BadInput(f"the build context {context} is not a directory on this host", "check build.context")
+    if build.dockerfile_inline is None and not _dockerfile(build).is_file():
+        raise BadInput(f"{_dockerfile(build)} does not exist", "check build.dockerfile")
+
+
+def _dockerfile(build: Build) -> Path:
+    return Path(build.context) / (build.dockerfile or "Dockerfile")
+
+
+def _build_with_buildx(build: Build, tag: str, progress: Progress) -> None:
+    inline, remote = build.dockerfile_inline, _REMOTE.match(build.context)
+    dockerfile = "-" if inline is not None else (build.dockerfile if remote else str(_dockerfile(build)))
+    argv = buildx_argv(build, tag, dockerfile)
+    done = programs.run(argv, stdin=inline or "", timeout_s=_BUILD_TIMEOUT_S, check=False)
+    for line in done.err.splitlines():
+        progress(line)
+    if done.code:
+        raise translated(f"build {tag}", done.err[-2000:])
+
+
+def _build_classically(client: Client, build: Build, tag: str, progress: Progress) -> None:
+    lines = _start_build(client, build, tag)
+    step = "before its first step"
+    with daemon_errors(f"build {tag}"):
+        for line in lines:
+            if "error" in line:
+                raise _failed(tag, step, line["error"])
+            text = str(line.get("stream") or line.get("status") or "").rstrip()
+            if _STEP.match(text):
+                step = text
+            if text:
+                progress(text)
+
+
+def _start_build(client: Client, build: Build, tag: str) -> Any:
+    """The daemon's answer as it comes. The classic builder builds for the host's platform, or one other."""
+    source: dict[str, Any]
+    if _REMOTE.match(build.context):
+        source = {"path": build.context, "dockerfile": build.dockerfile}
+    else:
+        archive, name = _context(build)
+        source = {"fileobj": archive, "custom_context": True, "dockerfile": name}
+    with daemon_errors(f"build {tag}"):
+        try:
+            return client.api.build(
+                **source,
+                tag=tag,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                nocache=build.no_cache,
+                pull=build.pull,
+                buildargs=dict(build.args) or None,
+                labels={**build.labels, BUILT_LABEL: tag},
+                target=build.target or None,
+                network_mode=build.network,
+                cache_from=list(build.cache_from) or None,
+                shmsize=build.shm_size,
+                extra_hosts=_extra_hosts(build),
+                platform=build.platforms[0] if build.platforms else None,
+            )
+        except APIError as error:
+            raise _failed(tag, "before its first step", str(error.explanation or error)) from error
+
+
+def _context(build: Build) -> tuple[Any, str]:
+    """The context as an archive without what .dockerignore names, and the Dockerfile's name in it.
+
+    A Dockerfile that stands outside the context, or in the stack file, is put into the archive under a name of its own.
+    """
+    archive: Any = build_context.tar  # its stub wants a path-like object, which it cannot take
+    root = Path(build.context)
+    ignore = root / ".dockerignore"
+    lines = ignore.read_text().splitlines() if ignore.is_file() else []
+    exclude = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    dockerfile = _dockerfile(build)
+    if build.dockerfile_inline is None and dockerfile.resolve().is_relative_to(root.resolve()):
+        name = str(dockerfile.resolve().relative_to(root.resolve()))
+        return archive(str(root), exclude=exclude, dockerfile=(name, None)), name
+    text = dockerfile.read_text() if build.dockerfile_inline is None else build.dockerfile_inline
+    name = f".dockerfile.{secrets.token_hex(8)}"
+    return archive(str(root), exclude=exclude, dockerfile=(name, text)), name
+
+
+def _extra_hosts(build: Build) -> dict[str, str] | None:
+    pairs = (host.replace("=", ":", 1).partition(":") for host in build.extra_hosts)
+    return {name: address for name, _, address in pairs} or None
+
+
+def _failed(tag: str, step: str, said: str) -> DaemonError:
+    error = translated(f"build {tag}", said)
+    return type(error)(f"{error.message} (at: {json.dumps(step)})", error.hint or "the lines above show the build")

@@ -1,0 +1,231 @@
+"""What Stampede asks of Docker, and what is promised. DockerHost and the tests' FakeDockerHost both keep it.
+
+Every verb blocks; tasks call it from a thread. Whatever the daemon says arrives as one of ours: DaemonUnavailable
+(worth a retry), ImageMissing, RegistryUnreachable, PortTaken, Foreign, DaemonError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from stampede.blocks.docker.events import Event
+from stampede.blocks.docker.exec_session import ExecSession
+from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
+from stampede.planning.instances import Image, Instance
+from stampede.stackfile.models import Build, Network, Volume
+
+Progress = Callable[[str], None]
+
+
+class Containers(Protocol):
+    """Containers of ours. Ids are Docker's; a name is taken wherever an id is."""
+
+    def create(
+        self,
+        instance: Instance,
+        *,
+        addresses: Mapping[str, str],
+        files_dir: Path,
+        labels: Mapping[str, str],
+        host_ports: Mapping[str, int] | None = None,
+        anonymous_volumes: Mapping[str, str] | None = None,
+        container_of_service: Mapping[str, str] | None = None,
+    ) -> str:
+        """Afterwards a container of this name and spec hash exists, on all its networks, not necessarily started.
+
+        One that is there already is returned as it is. Arguments as in `create_body`. Raises: Foreign when the name
+        is somebody else's, DaemonError when it is that of another spec of ours, ImageMissing when it was not kept.
+        """
+        ...
+
+    def start(self, container: str) -> None:
+        """Afterwards it runs; a no-op if it does. Raises: PortTaken, DaemonError if it is gone or cannot start."""
+        ...
+
+    def stop(self, container: str, grace_s: float | None = None) -> None:
+        """Afterwards it does not run and will not be restarted; a no-op when it does not run or is gone.
+
+        It has `grace_s` seconds (its own stop_grace_period if None) between its stop signal and SIGKILL.
+        """
+        ...
+
+    def kill(self, container: str, signal: str = "SIGKILL") -> None:
+        """The signal was sent to its main process; a no-op when it does not run or is gone."""
+        ...
+
+    def remove(self, container: str, *, anonymous_volumes: bool = False) -> None:
+        """Afterwards it is gone, running or not; a no-op if it was.
+
+        Its anonymous volumes go as well when asked for, except those that another container uses.
+        """
+        ...
+
+    def look(self, container: str) -> FoundInstance | None:
+        """What it is like now, or None if there is no such container of ours."""
+        ...
+
+    def exec_probe(self, container: str, argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
+        """Exit code and the end of the output of a command run inside; code 124 if it did not end in time.
+
+        Raises: DaemonError when the container does not run.
+        """
+        ...
+
+    def exec(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        tty: bool = False,
+        stdin: bool = False,
+        user: str | None = None,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ExecSession:
+        """A command that now runs inside, with its streams."""
+        ...
+
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """Its output in pieces as they come, stdout and stderr as they were written; with `follow` until it ends."""
+        ...
+
+    def wait_exit(self, container: str, timeout_s: float) -> int:
+        """The exit code of the first end of its main process since it was started by us.
+
+        Raises: DaemonError if it has not ended after `timeout_s`, or is gone.
+        """
+        ...
+
+    def image_health_check(self, container: str) -> dict[str, Any]:
+        """Its health check as Docker has it (Config.Healthcheck: from the file, else the image), {} for none."""
+        ...
+
+
+class Images(Protocol):
+    """Images, and the tags `stampede.local/…` that keep those our revisions need."""
+
+    def resolve(
+        self,
+        reference: str,
+        *,
+        pull_policy: str | None = None,
+        platform: str | None = None,
+        credentials: Mapping[str, tuple[str, str]] | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
+        """Afterwards the image is on this host, as fresh as the policy says; its identity is returned.
+
+        `pull_policy` is Compose's: always, missing (the default), never, build, daily, weekly, every_<duration>.
+        `credentials` maps registries to user and password. Raises: ImageMissing, RegistryUnreachable, DaemonError.
+        """
+        ...
+
+    def build(self, build: Build, tag: str, *, progress: Progress | None = None) -> Image:
+        """Afterwards `tag` is what was built; lines of the build go to `progress`.
+
+        Raises: DaemonError naming the step that failed.
+        """
+        ...
+
+    def keep(self, image: Image, stack: str, service: str) -> str:
+        """Afterwards our tag for this identity (image_names.kept_tag) names the image. Returns the tag.
+
+        Raises: ImageMissing when the reference is gone, or is another image by now, and the tag is not there either.
+        """
+        ...
+
+    def prune(self, keep: Sequence[str]) -> tuple[str, ...]:
+        """Of our tags only those in `keep`, and those containers use, remain; our untagged build results go too.
+
+        Returns what was removed. Nothing else is touched.
+        """
+        ...
+
+
+class Networks(Protocol):
+    """Networks of stacks."""
+
+    def ensure_network(self, network: Network, *, cluster: str, stack: str, subnet: str | None = None) -> FoundNetwork:
+        """Afterwards a network of that name exists: made by us (with `subnet`), there already, or external.
+
+        A subnet in the file wins over `subnet`. Raises: Foreign if it exists and is not ours, DaemonError if it is
+        external and missing, or the subnet overlaps another.
+        """
+        ...
+
+    def remove_network(self, name: str) -> None:
+        """Afterwards it is gone; a no-op if it was. Raises: Foreign if not ours, DaemonError while it is in use."""
+        ...
+
+    def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
+        """Afterwards the container is on the network; a no-op if it was."""
+        ...
+
+    def taken_subnets(self) -> tuple[str, ...]:
+        """Subnets of all networks of this daemon, ours or not, and of the host's routes."""
+        ...
+
+    def used_addresses(self, network: str) -> dict[str, str]:
+        """Address to container name, of every container of ours on the network, running or not, and running others."""
+        ...
+
+
+class Volumes(Protocol):
+    """Named volumes of stacks."""
+
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
+        """Afterwards a volume of that name exists. Raises: Foreign if not ours, DaemonError if external and missing."""
+        ...
+
+    def remove_volume(self, name: str) -> None:
+        """Afterwards it and its data are gone; a no-op if it was. Raises: Foreign, DaemonError while in use."""
+        ...
+
+    def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
+        """Named volumes of ours; anonymous ones belong to their instances and are not listed."""
+        ...
+
+
+class Docker(Protocol):
+    """One Docker daemon."""
+
+    @property
+    def containers(self) -> Containers: ...
+
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def networks(self) -> Networks: ...
+
+    @property
+    def volumes(self) -> Volumes: ...
+
+    def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
+        """What is there: ours by labels (of one stack, or all), and every other container, which is foreign.
+
+        `started_at` and `restarts` are read only with `detail`, which costs one request per container.
+        """
+        ...
+
+    def events(self, cluster: str, since: datetime | None = None) -> Iterator[Event]:
+        """Changes of containers of ours as they happen, for ever; those after `since` first."""
+        ...
+
+    def ping(self) -> None:
+        """Returns when the daemon answers. Raises: DaemonUnavailable."""
+        ...
+
+
+Verdict = Literal["healthy", "finished"]

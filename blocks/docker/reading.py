@@ -1,0 +1,156 @@
+"""What Docker says about containers, networks and volumes, as our models. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from stampede.planning import identity
+from stampede.planning.found import (
+    ForeignContainer,
+    FoundInstance,
+    FoundNetwork,
+    FoundVolume,
+    Health,
+    State,
+)
+
+_ANONYMOUS_NAME = re.compile(r"[0-9a-f]{64}")
+_EXIT_CODE = re.compile(r"^(?:Exited|Restarting) \((-?\d+)\)")
+_FRACTION = re.compile(r"\.(\d{6})\d*")
+_NEVER = "0001-01-01"
+
+
+def is_ours(labels: dict[str, str] | None, cluster: str) -> bool:
+    """Whether labels are those of an instance of this cluster."""
+    return bool(labels) and labels is not None and labels.get(identity.CLUSTER) == cluster
+
+
+def instance_of_list(entry: dict[str, Any], host: str) -> FoundInstance:
+    """An entry of GET /containers/json. `started_at` and `restarts` are not in it."""
+    status: str = entry["Status"]
+    code = _EXIT_CODE.match(status)
+    return FoundInstance(
+        **_identity_of(entry["Labels"], entry["Image"]),
+        id=entry["Id"],
+        name=_name(entry),
+        host=host,
+        state=cast("State", entry["State"]),
+        health=_health_of_status(status),
+        exit_code=int(code[1]) if code else None,
+        addresses=_addresses(entry["NetworkSettings"]["Networks"]),
+        anonymous_volumes=_anonymous_volumes(entry["Mounts"]),
+        created_at=datetime.fromtimestamp(entry["Created"], UTC),
+    )
+
+
+def instance_of_inspect(said: dict[str, Any], host: str) -> FoundInstance:
+    """The answer to GET /containers/{id}/json."""
+    state = said["State"]
+    ended = state["Status"] in ("exited", "dead", "restarting")
+    return FoundInstance(
+        **_identity_of(said["Config"]["Labels"], said["Config"]["Image"]),
+        id=said["Id"],
+        name=said["Name"].lstrip("/"),
+        host=host,
+        state=cast("State", state["Status"]),
+        health=_health((state.get("Health") or {}).get("Status", "none")),
+        exit_code=state["ExitCode"] if ended else None,
+        restarts=said.get("RestartCount", 0),
+        addresses=_addresses(said["NetworkSettings"]["Networks"]),
+        anonymous_volumes=_anonymous_volumes(said["Mounts"]),
+        created_at=moment(said["Created"]),
+        started_at=None if state["StartedAt"].startswith(_NEVER) else moment(state["StartedAt"]),
+    )
+
+
+def foreign_of_list(entry: dict[str, Any]) -> ForeignContainer:
+    """A container that is not ours, with its Compose project if it has one."""
+    labels = entry["Labels"] or {}
+    return ForeignContainer(
+        id=entry["Id"],
+        name=_name(entry),
+        compose_project=labels.get("com.docker.compose.project", ""),
+        compose_service=labels.get("com.docker.compose.service", ""),
+        state=cast("State", entry["State"]),
+    )
+
+
+def network_of(said: dict[str, Any]) -> FoundNetwork:
+    """An entry of GET /networks, or one inspected."""
+    pools = (said.get("IPAM") or {}).get("Config") or []
+    return FoundNetwork(
+        id=said["Id"],
+        name=said["Name"],
+        stack=(said.get("Labels") or {}).get(identity.STACK, ""),
+        subnet=next((pool["Subnet"] for pool in pools if ":" not in pool.get("Subnet", ":")), ""),
+        internal=said.get("Internal", False),
+    )
+
+
+def volume_of(said: dict[str, Any]) -> FoundVolume:
+    """An entry of GET /volumes, or one inspected."""
+    return FoundVolume(name=said["Name"], stack=(said.get("Labels") or {}).get(identity.STACK, ""))
+
+
+def is_anonymous(volume: str) -> bool:
+    """Docker names volumes that nobody named with 64 hexadecimal digits."""
+    return _ANONYMOUS_NAME.fullmatch(volume) is not None
+
+
+def moment(text: str) -> datetime:
+    """A time as Docker writes it, with up to nine digits after the second."""
+    return datetime.fromisoformat(_FRACTION.sub(r".\1", text.replace("Z", "+00:00"))).astimezone(UTC)
+
+
+def _identity_of(labels: dict[str, str], image: str) -> dict[str, Any]:
+    return {
+        "stack": labels[identity.STACK],
+        "service": labels[identity.SERVICE],
+        "slot": int(labels[identity.SLOT]),
+        "revision": int(labels[identity.REVISION]),
+        "spec_hash": labels[identity.SPEC_HASH],
+        "image": labels.get(identity.IMAGE, image),
+        "image_identity": labels.get(identity.IMAGE_IDENTITY, ""),
+        "ports": json.loads(labels.get(identity.PORTS, "{}")),
+        "reason": labels.get(identity.REASON, ""),
+        "run": labels.get(identity.RUN, ""),
+    }
+
+
+def _name(entry: dict[str, Any]) -> str:
+    """Its own name; the others are links, with the linking container's name in front."""
+    names: list[str] = [name.lstrip("/") for name in entry["Names"] or []]
+    return next((name for name in names if "/" not in name), str(entry["Id"])[:12])
+
+
+def _addresses(networks: dict[str, Any] | None) -> dict[str, str]:
+    """By network: the address it was given for life, else the one it has now."""
+    found = {}
+    for name, end in (networks or {}).items():
+        given = (end.get("IPAMConfig") or {}).get("IPv4Address") or end.get("IPAddress")
+        if given:
+            found[name] = given
+    return found
+
+
+def _anonymous_volumes(mounts: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        mount["Destination"]: mount["Name"]
+        for mount in mounts
+        if mount["Type"] == "volume" and is_anonymous(mount.get("Name", ""))
+    }
+
+
+def _health_of_status(status: str) -> Health:
+    if "(health: starting)" in status:
+        return "starting"
+    if "(healthy)" in status:
+        return "healthy"
+    return "unhealthy" if "(unhealthy)" in status else "none"
+
+
+def _health(word: str) -> Health:
+    return cast("Health", word) if word in ("starting", "healthy", "unhealthy") else "none"

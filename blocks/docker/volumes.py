@@ -1,0 +1,69 @@
+"""Named volumes of stacks on a Docker daemon. The promises are in contract.Volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docker.errors import NotFound
+
+from stampede.blocks.docker.client import Client, daemon_errors
+from stampede.blocks.docker.reading import volume_of
+from stampede.errors import DaemonError, Foreign
+from stampede.planning import identity
+from stampede.planning.found import FoundVolume
+from stampede.stackfile.models import Volume
+
+
+class DockerVolumes:
+    """See contract.Volumes."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
+        there = self._inspect(volume.name)
+        if there is None and volume.external:
+            raise DaemonError(
+                f"the external volume {volume.name} does not exist", f"docker volume create {volume.name}"
+            )
+        if there is None:
+            labels = {**volume.labels, identity.CLUSTER: cluster, identity.STACK: stack}
+            with daemon_errors(f"make volume {volume.name}"):
+                there = self._client.api.create_volume(
+                    volume.name, volume.driver or "local", dict(volume.driver_opts), labels
+                )
+        found = there.get("Labels") or {}
+        if not volume.external and (found.get(identity.CLUSTER), found.get(identity.STACK)) != (cluster, stack):
+            raise Foreign(
+                f"a volume named {volume.name} exists already and is not of stack {stack}",
+                "declare it with `external: true` to use it, or `stampede adopt` to take over its project",
+            )
+        return volume_of(there)
+
+    def remove_volume(self, name: str) -> None:
+        there = self._inspect(name)
+        if there is None:
+            return
+        if identity.CLUSTER not in (there.get("Labels") or {}):
+            raise Foreign(f"volume {name} was not made by Stampede", "it is left alone")
+        with daemon_errors(f"remove volume {name}"):
+            try:
+                self._client.api.remove_volume(name)
+            except NotFound:
+                return
+
+    def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
+        label = f"{identity.STACK}={stack}" if stack else identity.STACK
+        with daemon_errors("list volumes"):
+            said = (
+                self._client.api.volumes(filters={"label": [f"{identity.CLUSTER}={cluster}", label]})["Volumes"] or []
+            )
+        named = (entry for entry in said if identity.ANONYMOUS not in (entry["Labels"] or {}))
+        return tuple(sorted((volume_of(entry) for entry in named), key=lambda volume: volume.name))
+
+    def _inspect(self, name: str) -> dict[str, Any] | None:
+        with daemon_errors(f"look at volume {name}"):
+            try:
+                return dict(self._client.api.inspect_volume(name))
+            except NotFound:
+                return None
