@@ -1,0 +1,13 @@
+"""Blocks: where a thing is, how to log in, a client for it; and the stored documents."""
+
+from __future__ import annotations
+
+from prefect.blocks.core import Block
+
+from stampede.blocks.api_results import ApiResults
+from stampede.blocks.documents import HostReport, StackCandidate, StackRevision
+from stampede.blocks.registry_login import RegistryLogin
+
+BLOCKS: tuple[type[Block], ...] = (ApiResults, StackCandidate, StackRevision, HostReport, RegistryLogin)
+
+__all__ = ["BLOCKS", "ApiResults", "HostReport", "RegistryLogin", "StackCandidate", "StackRevision"]

@@ -6,6 +6,7 @@ Block documents are encrypted in the database as a whole, and the API gives `con
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -76,7 +77,9 @@ class Documents:
         """Raises: UnknownName."""
         data = await self._read(REVISION_TYPE, revision_name(stack, number))
         if data is None:
-            raise UnknownName(f"{stack} has no revision {number}", f"stampede history -p {stack} lists those that are kept")
+            raise UnknownName(
+                f"{stack} has no revision {number}", f"stampede history -p {stack} lists those that are kept"
+            )
         return Revision.model_validate_json(data["content"])
 
     async def create_revision(self, revision: Revision) -> None:

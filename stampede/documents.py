@@ -20,6 +20,22 @@ def revision_name(stack: str, number: int) -> str:
     return f"{stack}-r{number}"
 
 
+def head_name(stack: str) -> str:
+    """Name of the Prefect variable that holds a stack's `Head`."""
+    return f"stack-{stack}"
+
+
+class Head(Frozen):
+    """Where a stack stands: the highest revision there is, the wanted one, and the last that was rolled out whole.
+
+    0 is none: `wanted` of a stack that was removed, `serving` of one whose first deploy has not ended.
+    """
+
+    latest: int = 0
+    wanted: int = 0
+    serving: int = 0
+
+
 class Revision(Frozen):
     """One revision of a stack: everything that is needed to run it again, on hosts that have never seen its files.
 

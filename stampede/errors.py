@@ -14,7 +14,8 @@ StampedeError                 exit 1   the operation failed
 │   ├── Foreign                        a name, port or address belongs to somebody else
 │   └── NeedsAdoption                  a Compose project of this name runs already
 ├── Fenced                    exit 1   a newer change has taken over; this one must not touch anything any more
-├── UpdateFailed              exit 1   new instances did not become healthy; its failure_action was carried out
+├── UpdateFailed              exit 1   new instances did not become healthy; the stack goes back where it was
+│   └── UpdatePaused                   … and stays as it is, because the file says failure_action: pause
 └── DaemonError               exit 1   a daemon refused, and asking again would not help
     └── Transient             exit 1   a daemon or registry was away or busy: tasks retry these, and only these
 
@@ -104,7 +105,11 @@ class Fenced(StampedeError):
 
 
 class UpdateFailed(StampedeError):
-    """New instances did not become healthy; the service's failure_action was carried out."""
+    """New instances did not become healthy; the stack goes back to the revision that served."""
+
+
+class UpdatePaused(UpdateFailed):
+    """New instances did not become healthy, and the file says that everything stays as it is then."""
 
 
 class DaemonError(StampedeError):

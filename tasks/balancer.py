@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from stampede.balancer.listeners import Listener, listener_for
@@ -18,7 +17,7 @@ UP_WITHIN_S = 30.0
 DRAIN_LIMIT_S = 30.0
 
 
-@task(task_run_name="publish {stack}", cache_policy=NO_CACHE, **RETRY_TRANSIENT)
+@task(task_run_name="publish {stack}", **RETRY_TRANSIENT)
 async def ensure_listeners(
     haproxy: Balancer, stack: str, wanted: tuple[WantedPort, ...], kept: Mapping[str, int]
 ) -> tuple[Listener, ...]:
@@ -36,7 +35,7 @@ async def ensure_listeners(
     return listeners
 
 
-@task(task_run_name="unpublish {stack}", cache_policy=NO_CACHE, **RETRY_TRANSIENT)
+@task(task_run_name="unpublish {stack}", **RETRY_TRANSIENT)
 async def remove_listeners(haproxy: Balancer, stack: str) -> bool:
     """Afterwards no port of this host leads to `stack`, and its servers are forgotten."""
     changed = await in_thread(haproxy.configure, stack, ())
@@ -44,7 +43,7 @@ async def remove_listeners(haproxy: Balancer, stack: str) -> bool:
     return changed
 
 
-@task(task_run_name="put {name} into service", cache_policy=NO_CACHE, **RETRY_TRANSIENT)
+@task(task_run_name="put {name} into service", **RETRY_TRANSIENT)
 async def put_in_service(
     haproxy: Balancer, stack: str, service: str, name: str, address: str, limit_s: float = UP_WITHIN_S
 ) -> bool:
@@ -58,7 +57,7 @@ async def put_in_service(
     return changed
 
 
-@task(task_run_name="take {name} out of service", cache_policy=NO_CACHE, **RETRY_TRANSIENT)
+@task(task_run_name="take {name} out of service", **RETRY_TRANSIENT)
 async def take_out_of_service(
     haproxy: Balancer, stack: str, service: str, name: str, limit_s: float = DRAIN_LIMIT_S
 ) -> int:

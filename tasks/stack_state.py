@@ -1,8 +1,9 @@
-"""A stack's documents: which revision is wanted, and the next one."""
+"""A stack's documents: which revision is wanted, which one serves, and the next one."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,34 +13,23 @@ from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.runtime import flow_run
 
 from stampede.blocks.documents import Documents
-from stampede.documents import Revision
+from stampede.documents import Head, Revision, head_name
+from stampede.errors import UnknownName
 from stampede.frozen import Frozen
 from stampede.planning.instances import Image
 from stampede.tasks.retry import NO_RECORD
 
 STACK_TAG = "stampede-stack"
-
-
-class Head(Frozen):
-    """`latest` is the highest revision there is; `serving` the last one that was rolled out whole (0: none yet)."""
-
-    latest: int = 0
-    serving: int = 0
-    removed: bool = False
+KEPT_REVISIONS = 20
 
 
 class Draft(Frozen):
-    """What a verb wants a stack to become. `images` is None where they have to be resolved first."""
+    """What a verb wants a stack to become. `images` holds those that are known; the others have to be resolved."""
 
     stack: str
     document: dict[str, Any]
-    images: dict[str, Image] | None = None
+    images: dict[str, Image] = {}
     salt: str
-
-
-def head_name(stack: str) -> str:
-    """Name of the Prefect variable that says which revision of a stack is wanted."""
-    return f"stack-{stack}"
 
 
 async def read_head(stack: str) -> Head:
@@ -51,18 +41,27 @@ async def read_head(stack: str) -> Head:
 
 async def write_head(stack: str, head: Head) -> None:
     """Afterwards the stack's variable says `head`. Only the holder of the stack's lock writes it."""
+    value = head.model_dump(mode="json")
     async with get_client() as client:
-        value = head.model_dump(mode="json")
         if await client.read_variable_by_name(head_name(stack)):
             await client.update_variable(VariableUpdate(name=head_name(stack), value=value))
         else:
             await client.create_variable(VariableCreate(name=head_name(stack), value=value, tags=[STACK_TAG]))
 
 
-async def read_latest(stack: str) -> Revision | None:
-    """The newest revision of a stack, rolled out or not; None for a new stack."""
+async def write_wanted(stack: str, number: int) -> None:
+    """Afterwards this revision is the wanted one."""
     head = await read_head(stack)
-    return await read_revision(stack, head.latest) if head.latest else None
+    if head.wanted != number:
+        await write_head(stack, head.model_copy(update={"wanted": number}))
+
+
+async def read_wanted(stack: str) -> Revision:
+    """The revision that is wanted of a stack. Raises: UnknownName for a stack that is not deployed."""
+    head = await read_head(stack)
+    if not head.wanted:
+        raise UnknownName(f"there is no stack {stack}", "stampede ps lists what runs; stampede up makes a stack")
+    return await read_revision(stack, head.wanted)
 
 
 async def read_revision(stack: str, number: int) -> Revision:
@@ -71,34 +70,68 @@ async def read_revision(stack: str, number: int) -> Revision:
         return await Documents(client).read_revision(stack, number)
 
 
+async def revisions_of(stack: str, numbers: Iterable[int]) -> dict[int, Revision]:
+    """Those of the numbered revisions that are kept."""
+    async with get_client() as client:
+        documents = Documents(client)
+        found = [(number, await documents.find_revision(stack, number)) for number in sorted(numbers) if number]
+    return {number: revision for number, revision in found if revision}
+
+
 async def draft_from_candidate(stack: str, candidate: str) -> Draft:
     """What a client stored. The salt of the stack's revisions is kept, so that hashes stay comparable."""
     async with get_client() as client:
         document = await Documents(client).read_candidate(candidate)
-    latest = await read_latest(stack)
+    head = await read_head(stack)
+    latest = (await revisions_of(stack, {head.latest})).get(head.latest)
     return Draft(stack=stack, document=document, salt=latest.salt if latest else secrets.token_hex(16))
 
 
+async def store_candidate(stack: str, document: dict[str, Any]) -> str:
+    """Store a document that a flow made, so that hosts can read it. Returns its name, the same for the same run."""
+    name = f"{stack}-run-{flow_run.id}"
+    async with get_client() as client:
+        await Documents(client).create_candidate(name, stack, document)
+    return name
+
+
 @task(task_run_name="record revision of {stack}", **NO_RECORD)
-async def ensure_revision(stack: str, draft: Draft, images: dict[str, Image], by: str, why: str) -> Revision:
-    """Afterwards a revision with the draft's content is the newest one. The newest is reused if it has that content."""
-    latest = await read_latest(stack)
-    if latest and latest.document == draft.document and latest.images == images:
-        return latest
-    revision = Revision(
-        stack=stack,
-        number=(latest.number if latest else 0) + 1,
+async def ensure_revision(stack: str, draft: Draft, by: str, why: str) -> Revision:
+    """Afterwards a revision with the draft's content is the wanted one. The wanted one is reused if it has it already."""
+    revision = await preview_revision(draft, by, why)
+    head = await read_head(stack)
+    if revision.number > head.latest:
+        async with get_client() as client:
+            await Documents(client).create_revision(revision)
+        await write_head(stack, head.model_copy(update={"latest": revision.number, "wanted": revision.number}))
+    return revision
+
+
+async def preview_revision(draft: Draft, by: str = "", why: str = "") -> Revision:
+    """What `ensure_revision` would make wanted; nothing is stored."""
+    head = await read_head(draft.stack)
+    wanted = (await revisions_of(draft.stack, {head.wanted})).get(head.wanted)
+    if wanted and wanted.document == draft.document and wanted.images == draft.images:
+        return wanted
+    return Revision(
+        stack=draft.stack,
+        number=head.latest + 1,
         created=datetime.now(UTC),
         by=by,
         why=why,
         run=str(flow_run.id or ""),
         salt=draft.salt,
         document=draft.document,
-        images=images,
+        images=draft.images,
     )
-    async with get_client() as client:
-        await Documents(client).create_revision(revision)
-    head = await read_head(stack)
-    await write_head(stack, head.model_copy(update={"latest": revision.number, "removed": False}))
-    return revision
 
+
+@task(task_run_name="record what serves of {stack}", **NO_RECORD)
+async def record_serving(stack: str, revision: Revision | None) -> None:
+    """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten."""
+    head = await read_head(stack)
+    number = revision.number if revision else 0
+    if (head.wanted, head.serving) != (number, number):
+        await write_head(stack, head.model_copy(update={"wanted": number, "serving": number}))
+        async with get_client() as client:
+            await Documents(client).delete_revision(stack, head.latest - KEPT_REVISIONS)

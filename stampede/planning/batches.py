@@ -18,7 +18,7 @@ class HostWork(Frozen):
 
 def batches(plan: Plan) -> Iterator[dict[str, HostWork]]:
     """Pieces to send to hosts, one set after the other. Stages that concern one host only go there in one piece."""
-    first = {host: p for host, p in plan.preparations.items() if p.networks or p.volumes or p.listeners}
+    first = {host: p for host, p in plan.preparations.items() if p.networks or p.volumes or not p.listening.is_right}
     last = {host: p for host, p in plan.preparations.items() if p.obsolete_networks or p.obsolete_volumes}
     hosts = sorted({*first, *last, *(host for stage in plan.stages for host in _hosts(stage))})
     if len(hosts) == 1:

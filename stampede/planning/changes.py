@@ -10,6 +10,7 @@ from typing import Literal
 
 from stampede.frozen import Frozen
 from stampede.planning.instances import HASH_DIGITS_IN_NAMES
+from stampede.planning.listening import Listening
 
 
 class Action(StrEnum):
@@ -29,11 +30,14 @@ Order = Literal["start-first", "stop-first"]
 Until = Literal["healthy", "completed"]
 
 
+Kind = Literal["instance", "network", "volume", "listener"]
+
+
 class Change(Frozen):
     """One line of a plan as people read it."""
 
     action: Action
-    kind: Literal["instance", "network", "volume", "listener", "files"]
+    kind: Kind
     name: str
     host: str = ""
     reason: str
@@ -107,7 +111,7 @@ class Preparation(Frozen):
 
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
-    listeners: bool = False
+    listening: Listening = Listening()
     obsolete_networks: tuple[str, ...] = ()
     obsolete_volumes: tuple[str, ...] = ()
 

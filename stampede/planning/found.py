@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from stampede.balancer.listeners import BalancedStack
 from stampede.frozen import Frozen
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -70,10 +71,11 @@ class ForeignContainer(Frozen):
 
 
 class FoundHost(Frozen):
-    """Everything of one host that a plan looks at."""
+    """Everything of one host that a plan looks at. `balanced` is what its balancer serves for the stack in question."""
 
     host: str
     instances: tuple[FoundInstance, ...] = ()
     networks: tuple[FoundNetwork, ...] = ()
     volumes: tuple[FoundVolume, ...] = ()
     foreign: tuple[ForeignContainer, ...] = ()
+    balanced: BalancedStack | None = None

@@ -22,7 +22,7 @@ class Image(Frozen):
 
 
 class MountedFile(Frozen):
-    """A config or secret as an instance sees it. `digest` is a keyed digest of the content and names the host's copy."""
+    """A config or secret as an instance sees it. `digest`, keyed, of the content names the host's copy."""
 
     kind: Literal["config", "secret"]
     source: str

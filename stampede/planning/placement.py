@@ -21,7 +21,7 @@ def place(services: Mapping[str, Service], hosts: Sequence[str], found: Iterable
     if not hosts:
         raise StampedeError("there is no host to place instances on", "stampede server status shows the workers")
     homes = {(f.service, f.slot): f.host for f in found if f.host in hosts}
-    load = Counter({host: 0 for host in hosts})
+    load = Counter(dict.fromkeys(hosts, 0))
     placed: dict[Slot, str] = {}
     for name, service in services.items():
         count = len(hosts) if service.deploy.mode == "global" else service.replicas

@@ -47,11 +47,16 @@ def plan_stack(situation: Situation) -> Plan:
     stages += [
         Stage(lanes=tuple(Lane(service=s, waves=(Wave(rolls=tuple(r)),)) for s, r in sorted(leaving.items())))
     ] * bool(leaving)
-    preparations, changes = prepare(
-        situation.stack, situation.wanted, situation.instances, situation.hosts, situation.demands.remove_volumes
-    )
     moved = [roll for stage in stages for lane in stage.lanes for wave in lane.waves for roll in wave.rolls]
     touched = {(roll.service, roll.slot) for roll in moved}
+    preparations, changes = prepare(
+        situation.stack,
+        situation.wanted,
+        situation.instances,
+        situation.hosts,
+        touched,
+        situation.demands.remove_volumes,
+    )
     return Plan(
         stack=situation.stack,
         changes=(

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from stampede.planning.changes import Action, Change, Preparation
+from stampede.balancer.listeners import BalancedStack
+from stampede.planning.changes import Action, Change, Kind, Preparation
 from stampede.planning.found import FoundHost
 from stampede.planning.instances import Instance
+from stampede.planning.listening import compare_listening
+from stampede.planning.placement import Slot
 from stampede.stackfile.models import Stack
 
 
 def prepare(
-    stack: str, wanted: Stack | None, instances: Sequence[Instance], hosts: Sequence[FoundHost], remove_volumes: bool
+    stack: str,
+    wanted: Stack | None,
+    instances: Sequence[Instance],
+    hosts: Sequence[FoundHost],
+    touched: Set[Slot],
+    remove_volumes: bool,
 ) -> tuple[dict[str, Preparation], tuple[Change, ...]]:
-    """Per host what to make and what to take away, and the same as lines for people. Names are Docker's."""
+    """Per host what to make and what to take away, and the same as lines for people. Names are Docker's.
+
+    `touched` are the slots that the plan's rolls change, and that join and leave the balancer by themselves.
+    """
     preparations: dict[str, Preparation] = {}
     changes: list[Change] = []
     for host in hosts:
         here = [instance for instance in instances if instance.host == host.host]
-        preparation = _of_host(stack, wanted, here, host, remove_volumes)
+        preparation = _of_host(stack, wanted, here, host, touched, remove_volumes)
         if not preparation.is_empty:
             preparations[host.host] = preparation
         changes += _as_changes(preparation, host.host, wanted)
@@ -26,7 +37,12 @@ def prepare(
 
 
 def _of_host(
-    stack: str, wanted: Stack | None, here: Sequence[Instance], host: FoundHost, remove_volumes: bool
+    stack: str,
+    wanted: Stack | None,
+    here: Sequence[Instance],
+    host: FoundHost,
+    touched: Set[Slot],
+    remove_volumes: bool,
 ) -> Preparation:
     external = {n.name for n in wanted.networks.values() if n.external} if wanted else set()
     foreign = {v.name for v in wanted.volumes.values() if v.external} if wanted else set()
@@ -34,7 +50,15 @@ def _of_host(
     volumes = {name for instance in here for name in instance.volumes.values()} - foreign
     there = {n.name for n in host.networks if n.stack == stack}
     kept = {v.name for v in host.volumes if v.stack == stack}
+    ours = [f for f in host.instances if f.stack == stack]
+    staying = [f for f in ours if (f.service, f.slot) not in touched]
+    listening = compare_listening(stack, wanted, host.balanced or BalancedStack(stack=stack), staying)
+    moving = {(f.service, f.name) for f in ours if (f.service, f.slot) in touched}
+    listening = listening.model_copy(
+        update={"leaving": tuple(m for m in listening.leaving if (m.service, m.name) not in moving)}
+    )
     return Preparation(
+        listening=listening,
         networks=tuple(sorted(networks - there)),
         volumes=tuple(sorted(volumes - kept)),
         obsolete_networks=tuple(sorted(there - networks)),
@@ -44,21 +68,19 @@ def _of_host(
 
 def _as_changes(preparation: Preparation, host: str, wanted: Stack | None) -> list[Change]:
     gone = "no service uses it any more" if wanted else "the stack is removed"
+    listening = preparation.listening
+    lines: list[tuple[Action, Kind, Sequence[str], str]] = [
+        (Action.CREATE, "network", preparation.networks, "it is not there yet"),
+        (Action.CREATE, "volume", preparation.volumes, "it is not there yet"),
+        (Action.CREATE, "listener", listening.added, "it is not published yet"),
+        (Action.UPDATE, "listener", [m.name for m in listening.joining], "it runs, but the balancer does not know it"),
+        (Action.UPDATE, "listener", [m.name for m in listening.leaving], "the balancer knows it, but it is gone"),
+        (Action.REMOVE, "listener", listening.removed, "it is not published any more"),
+        (Action.REMOVE, "network", preparation.obsolete_networks, gone),
+        (Action.REMOVE, "volume", preparation.obsolete_volumes, "asked for with --volumes"),
+    ]
     return [
-        *(
-            Change(action=Action.CREATE, kind="network", name=n, host=host, reason="it is not there yet")
-            for n in preparation.networks
-        ),
-        *(
-            Change(action=Action.CREATE, kind="volume", name=n, host=host, reason="it is not there yet")
-            for n in preparation.volumes
-        ),
-        *(
-            Change(action=Action.REMOVE, kind="network", name=n, host=host, reason=gone)
-            for n in preparation.obsolete_networks
-        ),
-        *(
-            Change(action=Action.REMOVE, kind="volume", name=n, host=host, reason="asked for with --volumes")
-            for n in preparation.obsolete_volumes
-        ),
+        Change(action=action, kind=kind, name=name, host=host, reason=reason)
+        for action, kind, names, reason in lines
+        for name in names
     ]

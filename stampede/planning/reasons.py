@@ -11,7 +11,7 @@ _SHOWN_KEYS = 4
 
 
 def why_replace(found: FoundInstance, wanted: Instance, before: Service | None) -> str:
-    """One line. Names keys, never values: an environment may hold secrets. `before` is None if that revision is gone."""
+    """One line that names keys, never values, which may be secret. `before` is None if that revision is gone."""
     if not found.spec_hash.startswith(f"{VERSION}:"):
         return "it was made by another release, whose spec hash cannot be compared"
     parts = []

@@ -1,6 +1,6 @@
 """The spec hash: equal hashes mean that an instance need not be replaced.
 
-It covers what makes an instance what it is, not how many there are, in which order they start, or how they are balanced.
+It covers what makes an instance what it is, not how many there are, when they start, or how they are balanced.
 Values left at their defaults do not count, so that a release which learns a new key replaces nothing. The hash is keyed
 per stack, because a plain hash of a short environment value can be guessed. It starts with the version of these rules.
 """
@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from stampede.balancer.ports import is_balanced
 from stampede.planning.instances import Image, MountedFile
-from stampede.stackfile.models import Attachment, Port, Service
+from stampede.stackfile.models import Attachment, Service
 
 VERSION = 1
 
@@ -33,11 +34,6 @@ _NOT_OF_THE_INSTANCE = {
 _OF_DEPLOY = ("resources", "restart_policy")
 
 
-def is_balanced(port: Port, service: Service) -> bool:
-    """Whether HAProxy serves this port, so that the instance's container publishes nothing."""
-    return port.mode == "ingress" and port.protocol == "tcp" and service.network_mode != "host"
-
-
 def keyed_digest(content: str, salt: str, size: int = 8) -> str:
     """Hex digest of `content` that only holders of the stack's salt can check guesses against."""
     return blake2b(content.encode(), key=salt.encode(), digest_size=size).hexdigest()
@@ -54,7 +50,7 @@ def spec_hash(
     """`1:3fa9c1…`: the version of the rules, and 16 hex digits over everything an instance is made from."""
     spec: dict[str, Any] = service.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_INSTANCE)
     deploy = service.deploy.model_dump(mode="json", exclude_defaults=True, include=set(_OF_DEPLOY))
-    published = [p.model_dump(mode="json", exclude_defaults=True) for p in service.ports if not is_balanced(p, service)]
+    published = [p.model_dump(mode="json", exclude_defaults=True) for p in service.ports if not is_balanced(service, p)]
     spec.pop("deploy", None)
     facts = {
         "spec": spec,

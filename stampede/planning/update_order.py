@@ -6,8 +6,8 @@ with one writer. Two databases on one volume must never happen unless the file a
 
 from __future__ import annotations
 
+from stampede.balancer.ports import is_balanced
 from stampede.planning.changes import Order
-from stampede.planning.spec_hash import is_balanced
 from stampede.stackfile.models import Service
 
 
@@ -34,7 +34,7 @@ def only_one_at_a_time(service: Service) -> str:
     if service.network_mode == "host":
         return "network_mode: host leaves one set of ports"
     for port in service.ports:
-        if not is_balanced(port, service):
+        if not is_balanced(service, port):
             kind = "mode: host" if port.mode == "host" else port.protocol
             return f"port {port.published or port.target} ({kind}) is published by the container itself"
     for network, attachment in service.networks.items():

@@ -1,0 +1,158 @@
+"""What every changing verb does once it knows what it wants: look, plan, publish, carry out, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from stampede.documents import Revision
+from stampede.errors import UpdateFailed, UpdatePaused
+from stampede.flows.roll_out import roll_out
+from stampede.flows.survey_host import Survey, survey_host
+from stampede.planning.batches import batches
+from stampede.planning.changes import Outcome, Plan
+from stampede.planning.expansion import expand
+from stampede.planning.obstacles import refuse_obstacles
+from stampede.planning.placement import place
+from stampede.planning.plan import Demands, Situation, plan_stack
+from stampede.tasks.artifacts import publish_outcome, publish_plan
+from stampede.tasks.hosts import schedulable_hosts
+from stampede.tasks.mandate import Mandate
+from stampede.tasks.on_host import on_hosts
+from stampede.tasks.stack_state import (
+    Draft,
+    ensure_revision,
+    preview_revision,
+    read_head,
+    record_serving,
+    revisions_of,
+    write_wanted,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a verb asks for. `draft` is None when the stack shall go, and then `revision` may name an existing one."""
+
+    stack: str
+    fence: int
+    draft: Draft | None
+    candidate: str = ""
+    revision: Revision | None = None
+    demands: Demands = Demands()
+    by: str = ""
+    why: str = ""
+    pull: str | None = None
+    build: bool = False
+    dry_run: bool = False
+
+
+async def converge(request: Request) -> Outcome:
+    """Afterwards what runs is what the request wants, or, when that fails, what served before serves still.
+
+    Raises: UpdateFailed after going back to the revision that served; NeedsAdoption, Foreign before anything changed.
+    """
+    surveys = await survey(request)
+    wanted = await settle_revision(request, surveys)
+    plan = await make_plan(request, wanted, surveys)
+    await publish_plan(plan, wanted.number if wanted else None)
+    if request.dry_run:
+        return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
+    warnings = await carry_out_or_go_back(request, wanted, plan)
+    outcome = Outcome.of_plan(plan, wanted.number if wanted else None, warnings=warnings)
+    await record_serving(request.stack, wanted)
+    await publish_outcome(outcome)
+    return outcome
+
+
+async def survey(request: Request) -> dict[str, Survey]:
+    """What every host has, and the images of a candidate that has not been resolved yet."""
+    asked: dict[str, Any] = {"stack": request.stack}
+    if request.candidate:
+        asked |= {"candidate": request.candidate, "pull": request.pull, "build": request.build}
+    hosts = await schedulable_hosts()
+    return await on_hosts(dict.fromkeys(hosts, asked), survey_host, step=f"look at {request.stack}", reuse=False)
+
+
+async def settle_revision(request: Request, surveys: Mapping[str, Survey]) -> Revision | None:
+    """The revision to converge to: a new one for a new draft, unless this is a dry run."""
+    if request.revision is not None:
+        if not request.dry_run:
+            await write_wanted(request.stack, request.revision.number)
+        return request.revision
+    if request.draft is None:
+        return None
+    resolved = next(iter(surveys.values())).images
+    draft = request.draft.model_copy(update={"images": {**request.draft.images, **resolved}})
+    if request.dry_run:
+        return await preview_revision(draft)
+    return await ensure_revision(request.stack, draft, request.by, request.why)
+
+
+async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey]) -> Plan:
+    """Pure planning on what was read. Raises: NeedsAdoption or Foreign if somebody else's things are in the way."""
+    hosts = tuple(survey.found for survey in surveys.values())
+    definition = wanted.definition if wanted else None
+    found = [instance for host in hosts for instance in host.instances]
+    homes = place(definition.services, [h.host for h in hosts], found) if definition else {}
+    instances = expand(wanted, homes) if wanted else ()
+    if definition:
+        refuse_obstacles(definition, instances, hosts)
+    before = await revisions_of(request.stack, {instance.revision for instance in found})
+    return plan_stack(
+        Situation(
+            stack=request.stack,
+            wanted=definition,
+            instances=instances,
+            hosts=hosts,
+            revisions={number: revision.definition for number, revision in before.items()},
+            demands=request.demands,
+        )
+    )
+
+
+async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: Plan) -> tuple[str, ...]:
+    """The plan is carried out. When an update fails, the revision that served is rolled out again, and the error raised."""
+    try:
+        return await carry_out(request, wanted, plan)
+    except UpdatePaused:
+        raise
+    except UpdateFailed as failure:
+        head = await read_head(request.stack)
+        if not head.serving or wanted is None or head.serving == wanted.number:
+            raise
+        await go_back(request, head.serving)
+        raise UpdateFailed(f"{failure.message}; back at revision {head.serving}", failure.hint) from failure
+
+
+async def go_back(request: Request, number: int) -> None:
+    """The revision that served runs again, everywhere."""
+    revision = (await revisions_of(request.stack, {number}))[number]
+    hosts = await schedulable_hosts()
+    asked = {"stack": request.stack}
+    surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
+    await write_wanted(request.stack, number)
+    plan = await make_plan(request, revision, surveys)
+    await carry_out(request, revision, plan, prefix="go back: ")
+
+
+async def carry_out(request: Request, wanted: Revision | None, plan: Plan, prefix: str = "") -> tuple[str, ...]:
+    """Every batch of the plan on its hosts, one batch after the other. Returns warnings."""
+    mandate = Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))
+    warnings: list[str] = []
+    for number, batch in enumerate(batches(plan), 1):
+        parameters = {
+            host: {
+                "stack": request.stack,
+                "revision": wanted.number if wanted else 0,
+                "mandate": mandate,
+                "work": work,
+            }
+            for host, work in batch.items()
+        }
+        reports = await on_hosts(parameters, roll_out, step=f"{prefix}roll out {request.stack} (part {number})")
+        warnings += [warning for report in reports.values() for warning in report.warnings]
+    return tuple(warnings)

@@ -1,0 +1,66 @@
+"""Deploy: make what runs equal to what a stack file says."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from stampede.documents import with_images
+from stampede.errors import BadInput
+from stampede.flows.converge import Request, converge
+from stampede.planning.changes import Outcome
+from stampede.planning.plan import Demands
+from stampede.tasks.locks import stack_lock
+from stampede.tasks.stack_state import Draft, draft_from_candidate, read_wanted, store_candidate
+
+
+@flow(name="deploy-stack", flow_run_name="deploy {stack}", persist_result=True)
+async def deploy_stack(
+    stack: str,
+    candidate: str = "",
+    images: dict[str, str] | None = None,
+    dry_run: bool = False,
+    pull: str | None = None,
+    build: bool = False,
+    force_recreate: bool = False,
+    wait_for_lock_s: float = 0.0,
+    requested_by: str = "",
+    why: str = "",
+) -> Outcome:
+    """Afterwards every instance of `stack` runs what was asked for and serves, or the old ones still do.
+
+    What is asked for is a `candidate` that a client stored, or the wanted revision, with other `images` (by service)
+    if any are given. Raises: StackLocked, UpdateFailed (after its failure_action), NeedsAdoption, Foreign.
+    Safe to kill and run again at any point.
+    """
+    async with stack_lock(stack, why=why or "deploy", wait_s=wait_for_lock_s) as lock:
+        draft, candidate = await next_draft(stack, candidate, images or {})
+        services = frozenset(draft.document["services"]) if force_recreate else frozenset()
+        return await converge(
+            Request(
+                stack=stack,
+                fence=lock.fence,
+                draft=draft,
+                candidate=candidate,
+                demands=Demands(recreate=services),
+                by=requested_by,
+                why=why,
+                pull=pull,
+                build=build,
+                dry_run=dry_run,
+            )
+        )
+
+
+async def next_draft(stack: str, candidate: str, images: dict[str, str]) -> tuple[Draft, str]:
+    """The draft to deploy, and the name of the stored candidate from which hosts resolve its images."""
+    if candidate:
+        draft = await draft_from_candidate(stack, candidate)
+    else:
+        base = await read_wanted(stack)
+        draft = Draft(stack=stack, document=base.document, salt=base.salt)
+    if unknown := sorted(images.keys() - draft.document["services"].keys()):
+        raise BadInput(f"{stack} has no service {', '.join(unknown)}", "images are named by service")
+    if not images and candidate:
+        return draft, candidate
+    changed = draft.model_copy(update={"document": with_images(draft.document, images)})
+    return changed, await store_candidate(stack, changed.document)

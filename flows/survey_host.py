@@ -1,0 +1,32 @@
+"""On a host: what is there, and which images a stack's services stand for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import flow
+
+from stampede.frozen import Frozen
+from stampede.planning.found import FoundHost
+from stampede.planning.instances import Image
+from stampede.tasks.images import resolve_images
+from stampede.tasks.reading import read_found
+
+
+class Survey(Frozen):
+    """`images` is keyed by service, and empty where no candidate was given."""
+
+    found: FoundHost
+    images: dict[str, Image] = {}
+
+
+@flow(name="survey-host", persist_result=True)
+async def survey_host(stack: str, candidate: str = "", pull: str | None = None, build: bool = False) -> Survey:
+    """What this host has of `stack`; with a candidate, its images are on this host afterwards (pulled or built).
+
+    Raises: ImageMissing, RegistryUnreachable, DaemonUnavailable, DaemonError naming the build step that failed.
+    """
+    if not candidate:
+        return Survey(found=await read_found(stack))
+    found, images = await asyncio.gather(read_found(stack), resolve_images(stack, candidate, pull, build))
+    return Survey(found=found, images=images)

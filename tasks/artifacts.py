@@ -1,0 +1,52 @@
+"""Plans and outcomes as Prefect artifacts: tables that people read. They name things and never hold values."""
+
+from __future__ import annotations
+
+from prefect.artifacts import acreate_markdown_artifact
+
+from stampede.planning.changes import Change, Outcome, Plan
+
+
+async def publish_plan(plan: Plan, revision: int | None) -> None:
+    """Afterwards the run shows what it is going to do, and why."""
+    await acreate_markdown_artifact(
+        key=f"plan-{_key(plan.stack)}",
+        markdown=_table(f"Plan for {plan.stack}", revision, plan.changes, len(plan.unchanged), plan.warnings),
+        description=f"What has to change for {plan.stack}, with reasons.",
+    )
+
+
+async def publish_outcome(outcome: Outcome) -> None:
+    """Afterwards the run shows what it did."""
+    if not outcome.changes:
+        return
+    await acreate_markdown_artifact(
+        key=f"outcome-{_key(outcome.stack)}",
+        markdown=_table(
+            f"{outcome.stack} is as wanted",
+            outcome.revision,
+            outcome.changes,
+            len(outcome.unchanged),
+            outcome.warnings,
+        ),
+        description=f"What was done to {outcome.stack}.",
+    )
+
+
+def _table(
+    title: str, revision: int | None, changes: tuple[Change, ...], unchanged: int, warnings: tuple[str, ...]
+) -> str:
+    lines = [f"### {title}" + (f", revision {revision}" if revision else ""), ""]
+    if changes:
+        lines += ["| what happens | to | on | because |", "|---|---|---|---|"]
+        lines += [f"| {c.action} | {c.kind} {c.name} | {c.host} | {c.reason} |" for c in changes]
+    else:
+        lines.append("Nothing has to change.")
+    lines += ["", f"Unchanged: {unchanged}."] if unchanged else []
+    lines += [f"- **warning** {warning}" for warning in warnings]
+    return "\n".join(lines)
+
+
+def _key(stack: str) -> str:
+    """Artifact keys take lowercase letters, digits and dashes."""
+    return stack.replace("_", "-")

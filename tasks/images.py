@@ -1,0 +1,84 @@
+"""Images of services: on the host, identified, and kept for as long as a revision needs them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import get_run_logger, task
+from prefect.client.orchestration import get_client
+
+from stampede.blocks.documents import Documents
+from stampede.errors import BadInput, ImageMissing
+from stampede.planning.instances import Image
+from stampede.stackfile import read_document
+from stampede.stackfile.models import Service
+from stampede.tasks.logins import registry_logins
+from stampede.tasks.retry import RETRY_TRANSIENT
+from stampede.tasks.this_host import this_host
+from stampede.tasks.threads import in_thread
+
+
+async def resolve_images(stack: str, candidate: str, pull: str | None, build: bool) -> dict[str, Image]:
+    """The image of every service of a candidate, present and tagged on this host. Services that share one share the work.
+
+    `pull` overrides the file's pull_policy; `build` builds even what is there. Raises what `resolve_image` raises.
+    """
+    async with get_client() as client:
+        definition = read_document(await Documents(client).read_candidate(candidate))
+    logins = await registry_logins()
+    pending: dict[str, asyncio.Task[Image]] = {}
+    for name, service in definition.services.items():
+        key = _source(stack, name, service)
+        if key not in pending:
+            pending[key] = asyncio.create_task(resolve_image(stack, name, service, pull, build, logins))
+    await asyncio.gather(*pending.values())
+    images = {name: pending[_source(stack, name, s)].result() for name, s in definition.services.items()}
+    await asyncio.gather(*(keep_image(image, stack, name) for name, image in images.items()))
+    return images
+
+
+@task(task_run_name="resolve image of {service}", **RETRY_TRANSIENT)
+async def resolve_image(
+    stack: str, service: str, spec: Service, pull: str | None, build: bool, logins: dict[str, tuple[str, str]]
+) -> Image:
+    """Afterwards the image is on this host, as fresh as the policy says. Services with `build` are built if missing.
+
+    Raises: ImageMissing, RegistryUnreachable, DaemonError, BadInput when a service has neither image nor build.
+    """
+    images, log = this_host().docker.images, get_run_logger().info
+    reference = image_reference(stack, service, spec)
+    policy = pull or spec.pull_policy
+    if spec.build is None or (policy in ("always", "missing", "never") and spec.image and not build):
+        try:
+            return await in_thread(
+                images.resolve, reference, pull_policy=policy, platform=spec.platform, credentials=logins, progress=log
+            )
+        except ImageMissing:
+            if spec.build is None or policy == "never":
+                raise
+    if not build and policy != "build":
+        try:
+            return await in_thread(images.resolve, reference, pull_policy="never")
+        except ImageMissing:
+            log("%s is built, because it is not there yet", reference)
+    assert spec.build is not None
+    return await in_thread(images.build, spec.build, reference, progress=log)
+
+
+async def keep_image(image: Image, stack: str, service: str) -> str:
+    """Afterwards a tag of ours holds the image for this stack and service; pruning spares it. Returns the tag."""
+    return await in_thread(this_host().docker.images.keep, image, stack, service)
+
+
+def image_reference(stack: str, service: str, spec: Service) -> str:
+    """What the service's image is called; for a service that is only built, `stack-service` as Compose has it."""
+    if spec.image:
+        return spec.image
+    if spec.build is None:
+        raise BadInput(f"service {service} has neither image nor build", "name an image, or how to build one")
+    return f"{stack}-{service}"
+
+
+def _source(stack: str, service: str, spec: Service) -> str:
+    build = spec.build.model_dump_json() if spec.build else ""
+    return f"{image_reference(stack, service, spec)} {spec.platform} {spec.pull_policy} {build}"

@@ -1,0 +1,23 @@
+"""What is there, read from the host itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import task
+
+from stampede.planning.found import FoundHost
+from stampede.tasks.retry import RETRY_TRANSIENT
+from stampede.tasks.this_host import this_host
+from stampede.tasks.threads import in_thread
+
+
+@task(task_run_name="read what this host has of {stack}", **RETRY_TRANSIENT)
+async def read_found(stack: str) -> FoundHost:
+    """Instances, networks, volumes and published ports of a stack, and foreign containers that are in its way."""
+    host = this_host()
+    found, balanced = await asyncio.gather(
+        in_thread(host.docker.found, host.name, host.cluster, stack), in_thread(host.haproxy.desired, stack)
+    )
+    in_the_way = [f for f in found.foreign if f.compose_project == stack or f.name.startswith(f"{stack}-")]
+    return found.model_copy(update={"foreign": tuple(in_the_way), "balanced": balanced})
