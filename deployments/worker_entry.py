@@ -1,0 +1,103 @@
+"""The worker of this host: `python -m stampede.deployments.worker_entry`. Settings come from the environment.
+
+STAMPEDE_HOST        the host's name, which is its queue (default: the hostname)
+STAMPEDE_CONTROL     "1": serve the queue `control` as well, and keep the deployments of all flows registered
+STAMPEDE_FLOWS       module:attribute of the installed flows (default: stampede.flows:FLOWS)
+STAMPEDE_BACKGROUND  module:attribute of the jobs that run beside them (default: stampede.flows:BACKGROUND, if there)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+from prefect.logging import get_logger
+
+from stampede.blocks import BLOCKS
+from stampede.deployments.host_worker import CONTROL_QUEUE, AnyFlow, HostWorker, Job, ensure_queues
+from stampede.deployments.register import ensure_result_storage, register_blocks, register_generic
+from stampede.errors import StampedeError
+from stampede.places import Places
+
+_log = get_logger("stampede.worker")
+
+
+def main() -> None:
+    """Work until SIGTERM or SIGINT. Exits 0, or 6 when a worker of this host is running already.
+
+    The event loop is not in the main thread, because Prefect's engine takes over the signals of the main thread.
+    """
+    host = os.environ.get("STAMPEDE_HOST") or socket.gethostname()
+    stopping, started = asyncio.Event(), threading.Event()
+    loop = asyncio.new_event_loop()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    def stop_on_signal() -> None:
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        started.wait()
+        loop.call_soon_threadsafe(stopping.set)
+
+    def work() -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(started.set)
+        ended = _outcome(loop, _worker(host), stopping)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Nothing is unwound: what still runs is resumed or closed by the next start, as after kill -9.
+        os._exit(ended)
+
+    threading.Thread(target=work, name="worker").start()
+    stop_on_signal()
+
+
+def _outcome(loop: asyncio.AbstractEventLoop, worker: HostWorker, stopping: asyncio.Event) -> int:
+    try:
+        clean = loop.run_until_complete(worker.serve(stopping))
+    except StampedeError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    except Exception:
+        # The supervisor starts the worker again; the log must say why.
+        _log.exception("the worker ended")
+        return 1
+    _log.info("the worker ended, %s", "with nothing left to do" if clean else "leaving runs to its next start")
+    return 0
+
+
+def _worker(host: str) -> HostWorker:
+    flows: Mapping[str, AnyFlow] = _named("STAMPEDE_FLOWS", "stampede.flows:FLOWS", {})
+    background: Sequence[Job] = _named("STAMPEDE_BACKGROUND", "stampede.flows:BACKGROUND", ())
+    control = os.environ.get("STAMPEDE_CONTROL", "1") == "1"
+
+    async def prepare(client: PrefectClient) -> None:
+        await ensure_queues(client, [CONTROL_QUEUE, host])
+        await register_blocks(client, BLOCKS)
+        await ensure_result_storage(client)
+        if control:
+            await register_generic(client, flows)
+
+    return HostWorker(
+        host=host,
+        flows=flows,
+        places=Places.of_environment(),
+        queues=[CONTROL_QUEUE, host] if control else [host],
+        background=background,
+        prepare=prepare,
+    )
+
+
+def _named(variable: str, default: str, missing: Any) -> Any:
+    module, _, attribute = os.environ.get(variable, default).partition(":")
+    return getattr(importlib.import_module(module), attribute, missing)
+
+
+if __name__ == "__main__":
+    main()
