@@ -39,10 +39,10 @@ def config(
 ) -> None:
     """Print the resolved stack in canonical form, which is itself a stack file. Needs no server."""
     from stampede.cli.loading import load
-    from stampede.stackfile import canonical_json, canonical_yaml
+    from stampede.stackfile.canonical import canonical_json, canonical_yaml
 
     loaded = load(file, project_name, profile, env_file)
-    text = canonical_json(loaded.document) if as_json else canonical_yaml(loaded.document)
+    text = canonical_json(loaded) if as_json else canonical_yaml(loaded)
     print(text, end="" if text.endswith("\n") else "\n")
 
 

@@ -11,6 +11,8 @@ from stampede.client.runs import run_of, stack_tag
 from stampede.client.views import HistoryEntry
 from stampede.documents import REVISION_TYPE
 
+# Names of flows by their ids.
+Verbs = dict[str, str]
 # Runs that change nothing are no history.
 READING_VERBS = frozenset({"plan-stack"})
 
@@ -21,9 +23,10 @@ def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
     runs = {run["id"]: run for run in _runs_of_stack(api, stack)}
     missing = {str(each.data.get("run")) for each in revisions} - {*runs, "", "None"}
     runs |= {run["id"]: run for run in _runs_by_id(api, sorted(missing))}
+    verbs = _names_of_flows(api, {run["flow_id"] for run in runs.values()})
     recorded = {str(each.data.get("run")) for each in revisions}
-    entries = [_of_revision(api, each, runs.get(str(each.data.get("run")))) for each in revisions]
-    entries += [_of_run(api, run) for run in runs.values() if run["id"] not in recorded and _changes(run)]
+    entries = [_of_revision(api, each, runs.get(str(each.data.get("run"))), verbs) for each in revisions]
+    entries += [_of_run(api, run, verbs) for run in runs.values() if run["id"] not in recorded and _changes(run, verbs)]
     return sorted(entries, key=lambda entry: entry.created, reverse=True)
 
 
@@ -32,7 +35,7 @@ def known_stacks(api: PrefectApi) -> list[str]:
     return sorted({str(each.data["stack"]) for each in Documents(api, REVISION_TYPE).read_all()})
 
 
-def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None) -> HistoryEntry:
+def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None, verbs: Verbs) -> HistoryEntry:
     data = document.data
     seen = run_of(api, run) if run else None
     return HistoryEntry(
@@ -40,7 +43,7 @@ def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None
         created=_time(data["created"]),
         by=data.get("by") or "",
         why=data.get("why") or "",
-        verb=_verb(run) if run else "",
+        verb=verbs.get(run["flow_id"], "") if run else "",
         outcome=seen.state.lower() if seen else "",
         run=str(data.get("run") or ""),
         url=seen.url if seen else "",
@@ -48,7 +51,7 @@ def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None
     )
 
 
-def _of_run(api: PrefectApi, run: dict[str, Any]) -> HistoryEntry:
+def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> HistoryEntry:
     seen = run_of(api, run)
     parameters = run.get("parameters") or {}
     return HistoryEntry(
@@ -56,7 +59,7 @@ def _of_run(api: PrefectApi, run: dict[str, Any]) -> HistoryEntry:
         created=_time(run.get("start_time") or run["created"]),
         by=parameters.get("requested_by") or "",
         why=parameters.get("why") or "",
-        verb=_verb(run),
+        verb=verbs.get(run["flow_id"], ""),
         outcome=seen.state.lower(),
         run=run["id"],
         url=seen.url,
@@ -83,12 +86,15 @@ def _runs_by_id(api: PrefectApi, ids: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _changes(run: dict[str, Any]) -> bool:
-    return _verb(run) not in READING_VERBS and not (run.get("parameters") or {}).get("dry_run")
+def _names_of_flows(api: PrefectApi, ids: set[str]) -> Verbs:
+    if not ids:
+        return {}
+    found = api.post("/flows/filter", {"flows": {"id": {"any_": sorted(ids)}}, "limit": PAGE})
+    return {flow["id"]: flow["name"] for flow in found}
 
 
-def _verb(run: dict[str, Any]) -> str:
-    return str((run.get("labels") or {}).get("prefect.flow.name") or "")
+def _changes(run: dict[str, Any], verbs: Verbs) -> bool:
+    return verbs.get(run["flow_id"]) not in READING_VERBS and not (run.get("parameters") or {}).get("dry_run")
 
 
 def _reference(image: Any) -> str:

@@ -26,8 +26,8 @@ class RunGoesOn(StampedeError):
 
 
 def stack_tag(stack: str) -> str:
-    """The tag that every run of a stack carries."""
-    return f"stampede.stack={stack}"
+    """The tag that every run of a stack carries, as its deployments do."""
+    return f"stack:{stack}"
 
 
 @dataclass(frozen=True)
