@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from stampede.stackfile.canonical import canonical_json, canonical_yaml
 from stampede.stackfile.document import read_document
 from stampede.stackfile.resolve import LoadedStack, load_stack
 
-__all__ = ["LoadedStack", "load_stack", "read_document"]
+__all__ = ["LoadedStack", "canonical_json", "canonical_yaml", "load_stack", "read_document"]

@@ -1,38 +1,31 @@
-"""The resolved document: canonical Compose form as plain values, which is stored, and read again where no files are."""
+"""The resolved document: canonical Compose form as plain values, which is stored, and read again where no files are.
+
+Configs and secrets that come from a file or a variable keep `file` or `environment`, and hold `content` besides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from stampede.errors import StackFileError
+from stampede.stackfile.checks import check
+from stampede.stackfile.complaint import Complaint
+from stampede.stackfile.links import links_as_aliases
 from stampede.stackfile.models import Stack
-from stampede.stackfile.verdicts import judge
+from stampede.stackfile.verdicts import Judge
 
-SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
-
-
-def map_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """A copy of a plain value in which every string, except the keys of mappings, went through `change`."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: map_strings(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [map_strings(item, change) for item in value]
-    return value
+_ORIGINS = ("file", "environment")
 
 
-def unescape(value: Any) -> Any:
-    """`$$`, which the reference prints for `$`, as `$`."""
-    return map_strings(value, lambda text: text.replace("$$", "$"))
+@dataclass(frozen=True)
+class Reading:
+    """What a document says, and what the user should be told about it."""
 
-
-def escape(value: Any) -> Any:
-    """`$` as `$$`, so that the reference reads it as itself."""
-    return map_strings(value, lambda text: text.replace("$", "$$"))
+    stack: Stack
+    warnings: tuple[str, ...]
 
 
 def read_document(document: Mapping[str, Any]) -> Stack:
@@ -40,29 +33,38 @@ def read_document(document: Mapping[str, Any]) -> Stack:
 
     Raises: StackFileError, NotAvailableYet for keys that Stampede refuses.
     """
-    judged = judge(document)
-    kept = dict(judged.document)
-    extensions = {key: kept.pop(key) for key in list(kept) if key.startswith("x-")}
     try:
-        return Stack.model_validate({**kept, **_documents(kept), "extensions": extensions})
+        return interpret(document).stack
+    except Complaint as complaint:
+        raise complaint.as_error() from complaint
+
+
+def interpret(document: Mapping[str, Any]) -> Reading:
+    """The stack and the warnings. Raises: Complaint."""
+    judge = Judge(str(document.get("name", "")))
+    kept: dict[str, Any] = judge.judge(document)
+    kept |= {section: _without_origins(kept[section]) for section in ("configs", "secrets") if section in kept}
+    kept["extensions"] = {key: kept.pop(key) for key in list(kept) if key.startswith("x-")}
+    try:
+        stack = Stack.model_validate(kept)
     except ValidationError as error:
         raise _first_mistake(error) from error
+    stack = links_as_aliases(stack)
+    return Reading(stack, (*judge.warnings, *check(stack)))
 
 
-def _documents(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Configs and secrets without where their content came from."""
-    sources = ("file", "environment")
+def _without_origins(documents: Mapping[str, Any]) -> dict[str, Any]:
+    """Configs or secrets, each called by its key, without where their content came from."""
     return {
-        section: {
-            name: {key: value for key, value in item.items() if key not in sources}
-            for name, item in document.get(section, {}).items()
-        }
-        for section in ("configs", "secrets")
+        name: {"name": name, **{key: value for key, value in item.items() if key not in _ORIGINS}}
+        for name, item in documents.items()
     }
 
 
-def _first_mistake(error: ValidationError) -> StackFileError:
+def _first_mistake(error: ValidationError) -> Complaint:
     """Says what was wrong with the first value that did not fit, without quoting it: it may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    return StackFileError(f"{path}: {first['msg']}", "see docs/stack-file.md")
+    path = tuple(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return Complaint(path, "unknown to this version of Stampede", "leave it out, or update Stampede")
+    return Complaint(path, first["msg"].removeprefix("Value error, "))

@@ -30,7 +30,8 @@ def parse_duration(value: Any) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Bytes = Annotated[int, BeforeValidator(lambda v: int(v) if isinstance(v, str) else v)]
-Mode = Annotated[int, BeforeValidator(lambda v: int(v, 8) if isinstance(v, str) else v)]
+Mode = Annotated[int, BeforeValidator(lambda v: int(v, 8) if isinstance(v, str) else v), Field(ge=0, le=0o7777)]
+Cpus = Annotated[float, Field(ge=0)]
 
 
 class HealthCheck(Frozen):
@@ -86,7 +87,7 @@ class RestartPolicy(Frozen):
 
 
 class Resources(Frozen):
-    cpus: float | None = None
+    cpus: Cpus | None = None
     memory: Bytes | None = None
     pids: int | None = None
 
@@ -270,7 +271,7 @@ class Service(Frozen):
     devices: tuple[Device, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
 
-    cpus: float | None = None
+    cpus: Cpus | None = None
     cpu_count: int | None = None
     cpu_percent: float | None = None
     cpu_period: int | None = None

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from stampede.errors import StackFileError
+from stampede.stackfile.complaint import Complaint
 from stampede.stackfile.content import embed_content
-from stampede.stackfile.document import read_document, unescape
+from stampede.stackfile.default_files import default_files
+from stampede.stackfile.document import interpret
+from stampede.stackfile.messages import complaint_of, warnings_of
 from stampede.stackfile.models import Stack
 from stampede.stackfile.reference import Request, ask_reference
-from stampede.stackfile.verdicts import judge
+from stampede.stackfile.sources import Sources
 from stampede.stackfile.yamltext import read_yaml
+
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
 class LoadedStack:
-    """A stack, the document it can be read from again, and what the user should be told."""
+    """A stack, the document it can be read from again, and what the user should be told.
+
+    The document holds secrets: it is stored encrypted, and never printed.
+    """
 
     stack: Stack
     document: dict[str, Any]
@@ -39,19 +50,66 @@ def load_stack(
 ) -> LoadedStack:
     """The stack that these files describe; without `files`, those that Compose would find. `-` is standard input.
 
-    Raises: StackFileError, NotAvailableYet, ProgramMissing.
+    Raises: StackFileError with file, line, key and fix; NotAvailableYet for keys of later releases; ProgramMissing.
     """
     request = Request(
-        files=tuple(files),
+        files=tuple(map(Path, files)),
         profiles=tuple(profiles),
-        env_files=tuple(env_files),
+        env_files=tuple(map(Path, env_files)),
         project_name=project_name,
-        cwd=cwd or Path.cwd(),
+        cwd=Path(cwd or Path.cwd()),
         environ=dict(os.environ if environ is None else environ),
-        stdin=sys.stdin.read() if Path("-") in map(Path, files) else "",
     )
-    answer = ask_reference(request)
-    if answer.code:
-        raise StackFileError(answer.err.strip())
-    document = embed_content(unescape(read_yaml(answer.out)), request)
-    return LoadedStack(read_document(document), document, judge(document).warnings, request.files)
+    if STDIN in request.files:
+        request = replace(request, stdin=sys.stdin.read())
+    return load(request)
+
+
+def load(request: Request) -> LoadedStack:
+    """The stack of a request. Raises: as `load_stack`."""
+    _check_words(request)
+    files = request.files or default_files(request.cwd, request.environ)
+    sources = Sources.read(files, request.cwd, request.stdin)
+    try:
+        answer = ask_reference(request)
+        if answer.code:
+            raise complaint_of(answer.err)
+        document = _document(answer.out)
+        document = embed_content(document, replace(request, files=files))
+        reading = interpret(document)
+    except Complaint as complaint:
+        complaint.path, where = sources.find(complaint)
+        raise _discreet(complaint, sources, request).as_error(where) from None
+    warnings = _masked(warnings_of(answer.err), sources, request)
+    return LoadedStack(reading.stack, document, (*warnings, *reading.warnings), files)
+
+
+def _check_words(request: Request) -> None:
+    """No program takes a zero byte in its arguments. Raises: StackFileError."""
+    words = [*map(str, request.files), *map(str, request.env_files), *request.profiles, request.project_name or ""]
+    for word in words:
+        if "\0" in word:
+            raise StackFileError(f"{word!r} is no name", "names have no zero byte")
+
+
+def _document(text: str) -> dict[str, Any]:
+    """The reference's output as plain values. It prints every `$` as `$$`, in keys as well."""
+    try:
+        document = read_yaml(text.replace("$$", "$"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Complaint((), f"what docker-compose made of it cannot be read: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise Complaint((), "docker-compose made nothing of it", "a stack needs at least services:")
+    return document
+
+
+def _discreet(complaint: Complaint, sources: Sources, request: Request) -> Complaint:
+    complaint.message, complaint.hint = _masked([complaint.message, complaint.hint], sources, request)
+    return complaint
+
+
+def _masked(texts: Sequence[str], sources: Sources, request: Request) -> list[str]:
+    """The texts without words that may be secret."""
+    words = sorted(sources.confidential(request.environ), key=len, reverse=True) if any(texts) else []
+    hidden = re.compile("|".join(map(re.escape, words))) if words else None
+    return [hidden.sub("…", text) if hidden else text for text in texts]

@@ -1,79 +1,82 @@
-"""What becomes of every key of the specification: acted on, without effect (and said so), or refused."""
+"""Applies the table of verdicts to a resolved document, so that no key is ignored in silence."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from stampede.errors import NotAvailableYet, StackFileError
-from stampede.stackfile.verdict_table import EXTENSIONS, LATER_EXTENSIONS, VERDICTS, Verdict
+from stampede.stackfile.complaint import Complaint, Path, spell
+from stampede.stackfile.extensions import check_extension
+from stampede.stackfile.verdict_table import VERDICTS
 
-Path = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A document without the keys that have no effect, and one warning for each of them that was there."""
-
-    document: dict[str, Any]
-    warnings: tuple[str, ...]
+SUGGESTION_LIKENESS = 0.6
+_STRUCTURED = {key.rpartition(".")[0] for key in VERDICTS}  # patterns with known keys below them
 
 
-def judge(document: Mapping[str, Any]) -> Judged:
-    """Apply the verdict of every key that the document holds.
+@dataclass
+class Judge:
+    """Walks one document. `warnings` has one line for every key that has no effect."""
 
-    Raises: StackFileError for a refused or misspelt key, NotAvailableYet for keys of later releases.
-    """
-    warnings: list[str] = []
-    kept = _judge_mapping(document, (), (), warnings)
-    return Judged(kept, tuple(warnings))
+    stack: str
+    warnings: list[str] = field(default_factory=list[str])
 
+    def judge(self, value: Any, path: Path = (), pattern: Path = ()) -> Any:
+        """A copy of the value without the keys that do not reach the models.
 
-def _judge(value: Any, path: Path, pattern: Path, warnings: list[str]) -> Any:
-    if isinstance(value, Mapping):
-        return _judge_mapping(value, path, pattern, warnings)
-    if isinstance(value, list):
-        return [_judge(item, (*path, str(at)), (*pattern, "[]"), warnings) for at, item in enumerate(value)]
-    return value
+        Raises: Complaint for keys that are refused, misspelt or of later releases.
+        """
+        if isinstance(value, list):
+            return [self.judge(item, (*path, str(at)), (*pattern, "[]")) for at, item in enumerate(value)]
+        if not isinstance(value, Mapping) or is_free(pattern):
+            return value
+        return {
+            key: self.judge(item, (*path, key), known_pattern(key, pattern) or (*pattern, key))
+            for key, item in value.items()
+            if self._keeps(key, item, path, pattern)
+        }
 
-
-def _judge_mapping(value: Mapping[str, Any], path: Path, pattern: Path, warnings: list[str]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, item in value.items():
-        here = (*path, key)
-        if key.startswith("x-"):
-            check_extension(key, here)
-            if not path:
-                kept[key] = item
-            continue
-        known = next((p for p in ((*pattern, key), (*pattern, "*")) if ".".join(p) in VERDICTS), None)
-        verdict = VERDICTS[".".join(known)] if known else None
-        if verdict and _takes_effect(verdict, item):
+    def _keeps(self, key: str, value: Any, path: Path, pattern: Path) -> bool:
+        """Whether a key reaches the models. What no table knows does, and is refused there."""
+        here, known = (*path, key), known_pattern(key, pattern)
+        if known is None:
+            if key.startswith("x-"):
+                check_extension(key, here)
+            return not key.startswith("x-") or not path
+        verdict = VERDICTS[spell(known)]
+        if verdict.leaves_out(value):
+            raise Complaint(here, f"{value!r} is not acted on", verdict.fix)
+        names = {"stack": self.stack, "name": here[1] if path else ""}
+        if verdict.outcome != "acted on" and not verdict.says_nothing(value, **names):
             if verdict.outcome == "refused":
-                raise StackFileError(f"{'.'.join(here)} is refused: {verdict.reason}", verdict.fix)
-            if verdict.outcome == "no effect":
-                warnings.append(f"{'.'.join(here)} has no effect: {verdict.reason}")
-        if verdict is None or verdict.outcome == "acted on":
-            kept[key] = _judge(item, here, known or (*pattern, "*"), warnings)
-    return kept
+                raise Complaint(here, f"refused: {verdict.why}", verdict.fix)
+            self.warnings.append(f"{spell(here)} has no effect: {verdict.why}")
+        return verdict.outcome == "acted on" and not verdict.resolved
 
 
-def _takes_effect(verdict: Verdict, value: Any) -> bool:
-    """Whether a key says anything at all: the reference prints some keys with their default value."""
-    return value not in (None, "", [], {}, *verdict.harmless)
+def is_free(pattern: Path) -> bool:
+    """Whether a mapping's keys are the user's own, as in environment or labels."""
+    return bool(pattern) and spell(pattern) not in _STRUCTURED
 
 
-def check_extension(key: str, path: Path) -> None:
-    """Let foreign `x-` keys pass.
+def known_pattern(key: str, pattern: Path) -> Path | None:
+    """The table's pattern for a key below a pattern: by its name, else as any name; None in free mappings."""
+    return next((p for p in ((*pattern, key), (*pattern, "*")) if spell(p) in VERDICTS), None)
 
-    Raises: NotAvailableYet for ours of later releases, StackFileError for misspelt ones.
-    """
-    if key in EXTENSIONS:
-        return
-    if key in LATER_EXTENSIONS:
-        raise NotAvailableYet(f"{'.'.join(path)} is not available yet: {LATER_EXTENSIONS[key]}", f"take {key} out")
-    ours = [known.removeprefix("x-") for known in (*EXTENSIONS, *LATER_EXTENSIONS)]
-    if near := difflib.get_close_matches(key.removeprefix("x-"), ours, n=1, cutoff=0.8):
-        raise StackFileError(f"{'.'.join(path)} is no key of Stampede's", f"did you mean x-{near[0]}?")
+
+def pattern_of(path: Path) -> Path:
+    """The table's pattern for a key path, as far as the table knows the way."""
+    pattern: Path = ()
+    for part in path:
+        pattern = known_pattern(part, pattern) or (*pattern, "[]" if part.isdecimal() else part)
+    return pattern
+
+
+def suggestion(path: Path) -> str:
+    """The known key that the last one of an unknown path was probably meant to be, or an empty string."""
+    prefix = spell(pattern_of(path[:-1]))
+    start = f"{prefix}." if prefix else ""
+    known = {key[len(start) :] for key in VERDICTS if key.startswith(start)}
+    near = difflib.get_close_matches(path[-1], [k for k in known if "." not in k], n=1, cutoff=SUGGESTION_LIKENESS)
+    return near[0] if near else ""

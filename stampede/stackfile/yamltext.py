@@ -11,8 +11,6 @@ from typing import Any
 
 import yaml
 
-from stampede.errors import StackFileError
-
 _BOOL, _INT, _FLOAT, _NULL, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "null", "merge"))
 _CORE_SCHEMA = (
     (_BOOL, r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -21,6 +19,7 @@ _CORE_SCHEMA = (
     (_NULL, r"~|null|Null|NULL|", "~nN\0"),
     (_MERGE, r"<<", "<"),
 )
+_NUMBER_TO_OTHERS = re.compile(r"[-+]?\.?[0-9][0-9a-fA-FxXoO_.+-]*")  # `1e3`, `0o17`, `1_000`: strings to YAML 1.1
 _BASES = {"0o": 8, "0x": 16}
 
 
@@ -58,20 +57,19 @@ for _tag, _pattern, _first in _CORE_SCHEMA:
 CoreLoader.add_constructor(_INT, _whole_number)
 CoreLoader.add_constructor(_FLOAT, _number)
 CoreDumper.add_representer(str, _text)
+CoreDumper.add_implicit_resolver(_INT, _NUMBER_TO_OTHERS, list("-+.0123456789"))
 
 
 def read_yaml(text: str) -> Any:
-    """The plain value of one YAML document. Raises: StackFileError with line and column."""
-    try:
-        return yaml.load(text, Loader=CoreLoader)  # noqa: S506  CoreLoader is a safe loader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise StackFileError(f"{where}{error.problem}", "see https://yaml.org") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise StackFileError(f"not YAML: {error}", "see https://yaml.org") from error
+    """The plain value of one YAML document. Raises: yaml.YAMLError."""
+    return yaml.load(text, Loader=CoreLoader)  # noqa: S506  CoreLoader is a safe loader
+
+
+def read_nodes(text: str) -> list[yaml.Node]:
+    """The documents of a YAML text as nodes, which know their lines. Raises: yaml.YAMLError."""
+    return [node for node in yaml.compose_all(text, Loader=CoreLoader) if node is not None]
 
 
 def write_yaml(value: Any) -> str:
     """Block-style YAML with the keys in their order."""
-    return yaml.dump(value, Dumper=CoreDumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return str(yaml.dump(value, Dumper=CoreDumper, sort_keys=False, allow_unicode=True, width=10_000))

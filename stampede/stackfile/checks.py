@@ -1,0 +1,108 @@
+"""What makes no sense about a stack as a whole, and what the reference does not check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stampede.stackfile.complaint import Complaint
+from stampede.stackfile.models import Port, Service, Stack
+
+MOST_REPLICAS = 10_000  # a slip of the keyboard should not be planned
+_EXPOSED = re.compile(r"\d{1,5}(-\d{1,5})?(/(tcp|udp|sctp))?")
+
+
+def check(stack: Stack) -> tuple[str, ...]:
+    """Warnings about a stack that makes sense. Raises: Complaint about the first thing that does not."""
+    for name, service in stack.services.items():
+        _check_single(name, service)
+        _check_references(name, service, stack)
+        _check_values(name, service)
+    _check_ports(stack)
+    return tuple(_health_unknown(stack))
+
+
+def _check_single(name: str, service: Service) -> None:
+    """What only one instance can have must not be asked of several."""
+    several = service.replicas > 1
+    path = ("services", name)
+    if several and service.container_name:
+        message = f"{service.replicas} replicas cannot all be called {service.container_name}"
+        raise Complaint((*path, "container_name"), message, "leave container_name out, or say replicas: 1")
+    for network, attachment in service.networks.items():
+        if several and (attachment.ipv4_address or attachment.mac_address):
+            key = "ipv4_address" if attachment.ipv4_address else "mac_address"
+            message = f"{service.replicas} replicas cannot share one address"
+            raise Complaint((*path, "networks", network, key), message, f"leave {key} out, or say replicas: 1")
+    if several and service.mac_address:
+        raise Complaint((*path, "mac_address"), "replicas cannot share one address", "leave mac_address out")
+    for at, port in enumerate(service.ports):
+        fixed = port.published and "-" not in port.published and port.published != "0"
+        if port.mode == "host" and fixed and several and service.deploy.placement.max_replicas_per_node != 1:
+            message = f"{service.replicas} replicas on one host cannot all have port {port.published} in mode: host"
+            raise Complaint((*path, "ports", str(at)), message, "leave mode: host out, and the port is balanced")
+
+
+def _check_values(name: str, service: Service) -> None:
+    path = ("services", name)
+    if service.replicas > MOST_REPLICAS:
+        message = f"{service.replicas} replicas are more than {MOST_REPLICAS}"
+        raise Complaint((*path, "deploy", "replicas"), message, "name a smaller number")
+    for at, mount in enumerate(service.volumes):
+        if not mount.target.startswith("/"):
+            raise Complaint((*path, "volumes", str(at)), f"{mount.target} is no absolute path", "begin it with /")
+    for at, port in enumerate(service.expose):
+        if not _EXPOSED.fullmatch(port):
+            raise Complaint((*path, "expose", str(at)), f"{port} is no port", "say a number from 1 to 65535")
+
+
+def _check_references(name: str, service: Service, stack: Stack) -> None:
+    kind, _, other = (service.network_mode or "").partition(":")
+    path = ("services", name, "network_mode")
+    if kind == "service" and other == name:
+        raise Complaint(path, "a service cannot share its own network")
+    if kind == "service" and other not in stack.services:
+        raise Complaint(path, f"no service is called {other}", f"there are {', '.join(stack.services)}")
+    if kind in ("host", "none", "service") and service.ports:
+        hint = f"publish them at {other}" if kind == "service" else "leave ports out, or network_mode"
+        raise Complaint(("services", name, "ports"), f"no port can be published with network_mode: {kind}", hint)
+
+
+def _check_ports(stack: Stack) -> None:
+    """No two services may publish the same port of a host."""
+    taken: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    for name, service in stack.services.items():
+        for at, port in enumerate(service.ports):
+            for number in published_numbers(port):
+                path = ("services", name, "ports", str(at))
+                for other, address in taken.setdefault((number, port.protocol), []):
+                    if _overlap(address, port.host_ip or "") and (other, address) != (name, port.host_ip or ""):
+                        what = f"port {number}/{port.protocol} of the host is published by {other} already"
+                        raise Complaint(path, what, "choose another port, or one service in front of both")
+                taken[number, port.protocol].append((name, port.host_ip or ""))
+
+
+def published_numbers(port: Port) -> range:
+    """The host ports that a fixed port asks for; a range with one target takes any one of it, so asks for none."""
+    if port.published and port.published.isdecimal() and int(port.published):
+        return range(int(port.published), int(port.published) + 1)
+    return range(0)
+
+
+def _overlap(one: str, other: str) -> bool:
+    every = ("", "0.0.0.0", "::")
+    return one == other or one in every or other in every
+
+
+def _health_unknown(stack: Stack) -> Iterator[str]:
+    """Dependents that wait for health which only an image can define."""
+    for name, service in stack.services.items():
+        for other, dependency in service.depends_on.items():
+            needed = stack.services.get(other)
+            if dependency.condition != "service_healthy" or needed is None:
+                continue
+            if needed.healthcheck is None:
+                yield (
+                    f"services.{name}.depends_on.{other} waits for a healthy {other}, which has no healthcheck here: "
+                    "its image must have one"
+                )

@@ -1,0 +1,162 @@
+"""The stack's files as the user wrote them: where in them a key stands, and which words must not be repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from stampede.stackfile.complaint import Complaint, Trace
+from stampede.stackfile.complaint import Path as KeyPath
+from stampede.stackfile.yamltext import read_nodes
+
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_CONFIDENTIAL = ("environment", "args", "content", "labels", "driver_opts", "options", "command", "entrypoint")
+SHORTEST_SECRET = 4
+MOST_DIGITS = 6  # of an item's place in a list
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file; `label` is how the user called it. A file that cannot be read has no text."""
+
+    label: str
+    text: str
+
+    @cached_property
+    def documents(self) -> list[yaml.Node]:
+        try:
+            return read_nodes(self.text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return []  # the reference says what is wrong with it
+
+    def line_of(self, path: KeyPath) -> tuple[int, int]:
+        """How many keys of the path this file has, and the line (from 1) of the last of them."""
+        return max((_descend(document, path) for document in self.documents), default=(0, 1))
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All files of a stack, later ones overriding earlier ones."""
+
+    files: tuple[Source, ...]
+
+    @classmethod
+    def read(cls, files: Sequence[Path], cwd: Path, stdin: str) -> Sources:
+        """Never raises: what cannot be read is the reference's to complain about."""
+        return cls(tuple(Source("-", stdin) if str(file) == "-" else _source(file, cwd) for file in files))
+
+    def find(self, complaint: Complaint) -> tuple[KeyPath, str]:
+        """The key path of a complaint and `file:line` of it, as far as they can be found."""
+        trace = complaint.trace
+        if trace.word:
+            return next(self._holding(trace), ((), self._only))
+        if trace.line:
+            return complaint.path, f"{self._broken(trace.file).label}:{trace.line}"
+        if trace.file and self._called(trace.file) is None:  # an included file, or one that is extended from
+            return complaint.path, Sources((_source(Path(trace.file)),)).place_of(complaint.path)
+        return complaint.path, self.place_of(complaint.path)
+
+    def _holding(self, trace: Trace) -> Iterator[tuple[KeyPath, str]]:
+        for path, text, where in self.scalars():
+            if trace.word in text and (not trace.key or trace.key in path):
+                yield path, where
+
+    def place_of(self, path: KeyPath) -> str:
+        """`file:line` of the last file that has the key, or of the nearest key above it."""
+        found = [(depth, at, line) for at, file in enumerate(self.files) for depth, line in [file.line_of(path)]]
+        depth, at, line = max(found, default=(0, 0, 0))
+        return f"{self.files[at].label}:{line}" if depth else self._only
+
+    @property
+    def _only(self) -> str:
+        return self.files[0].label if len(self.files) == 1 else ""
+
+    def _called(self, name: str) -> Source | None:
+        """The file that the reference calls by this absolute path."""
+        return next((file for file in self.files if Path(name).name == Path(file.label).name), None)
+
+    def _broken(self, name: str) -> Source:
+        """The file that is no YAML: the one of this name, else the first that cannot be read."""
+        if name:
+            return self._called(name) or Source(name, "")
+        return next(
+            (file for file in self.files if not file.documents), self.files[0] if self.files else Source("", "")
+        )
+
+    def scalars(self) -> Iterator[tuple[KeyPath, str, str]]:
+        """Key path, text and `file:line` of every scalar in every file."""
+        for file in self.files:
+            for document in file.documents:
+                for path, node in _scalars(document, (), set()):
+                    yield path, str(node.value), f"{file.label}:{node.start_mark.line + 1}"
+
+    def confidential(self, environ: Mapping[str, str]) -> set[str]:
+        """Words that must not be repeated: what may hold passwords, and the variables that the files mention."""
+        words = {text for path, text, _ in self.scalars() if set(path[2:]) & set(_CONFIDENTIAL) and not _is_name(path)}
+        words |= {word.partition("=")[2] for word in words}
+        named = {name for file in self.files for name in _VARIABLE.findall(file.text)}
+        words |= {environ[name] for name in named if name in environ}
+        return {word for word in words if len(word) >= SHORTEST_SECRET}
+
+
+def _is_name(path: KeyPath) -> bool:
+    """Whether `environment` here is the name of the variable that a config or secret comes from."""
+    return path[0] in ("configs", "secrets") and path[-1] == "environment"
+
+
+def _source(file: Path, cwd: Path = Path()) -> Source:
+    try:
+        return Source(str(file), (cwd / file).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return Source(str(file), "")
+
+
+def _descend(node: yaml.Node, path: KeyPath) -> tuple[int, int]:
+    line = node.start_mark.line + 1
+    for depth, part in enumerate(path):
+        found = _child(node, part)
+        if found is None:
+            return depth, line
+        line, node = found
+    return len(path), line
+
+
+def _child(node: yaml.Node, part: str) -> tuple[int, yaml.Node] | None:
+    """Line and node of one key or item; merged mappings (`<<`) count."""
+    if isinstance(node, yaml.SequenceNode):
+        if part.isdecimal() and len(part) <= MOST_DIGITS and int(part) < len(node.value):
+            item: yaml.Node = node.value[int(part)]
+            return item.start_mark.line + 1, item
+        return next(
+            (
+                (item.start_mark.line + 1, item)
+                for item in node.value
+                if isinstance(item, yaml.ScalarNode) and re.split("[=:]", str(item.value))[0] == part
+            ),
+            None,
+        )
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value == part:
+            return key.start_mark.line + 1, value
+    merged = [value for key, value in node.value if isinstance(key, yaml.ScalarNode) and key.value == "<<"]
+    return next((found for value in merged if value is not node and (found := _child(value, part))), None)
+
+
+def _scalars(node: yaml.Node, path: KeyPath, above: set[int]) -> Iterator[tuple[KeyPath, yaml.ScalarNode]]:
+    if isinstance(node, yaml.ScalarNode):
+        yield path, node
+    elif id(node) not in above:  # an anchor may contain itself
+        below = above | {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                yield from _scalars(value, (*path, str(key.value)), below)
+        elif isinstance(node, yaml.SequenceNode):
+            for at, value in enumerate(node.value):
+                yield from _scalars(value, (*path, str(at)), below)
