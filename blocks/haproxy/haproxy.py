@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_clashes
+from stampede.balancer.render import frontend_of
 from stampede.balancer.runtime import FoundServer, ListenerStatistics, Row, Statistics, parse_info, parse_rows
 from stampede.blocks.haproxy.files import BalancerFiles
 from stampede.blocks.haproxy.process import HAProxyProcess, service_argv
@@ -140,12 +141,12 @@ class HAProxy:
         info = parse_info(self._admin.ask("show info"))
         rows = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 1 -1"))}
         totals = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 2 -1"))}
-        listeners = (one for stack in self._files.stacks() for one in stack.listeners if one.name in rows)
+        listeners = (one for stack in self._files.stacks() for one in stack.listeners if frontend_of(one) in rows)
         return Statistics(
             pid=int(info["Pid"]),
             uptime_s=int(info["Uptime_sec"]),
             connections=int(info["CurrConns"]),
-            listeners=tuple(_counters(one, rows[one.name], totals[one.name]) for one in listeners),
+            listeners=tuple(_counters(one, rows[frontend_of(one)], totals[one.name]) for one in listeners),
         )
 
     def taken_ports(self, stack: str) -> Collection[int]:

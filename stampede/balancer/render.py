@@ -13,6 +13,7 @@ from pathlib import Path
 from stampede.balancer.listeners import BalancedStack, Listener, Server, safe_name
 from stampede.frozen import Frozen
 
+FRONT_PREFIX = "front:"  # `show stat NAME` would find only the frontend if its backend had the same name
 OPEN_PREFIX = "open:"  # the backend that takes over when every server of a listener is down
 CHECK = "check inter 2s fastinter 500ms downinter 300ms fall 3 rise 1"  # a new server is proven after 0.3 s
 
@@ -64,6 +65,11 @@ def backends_of(listener: Listener) -> tuple[str, str]:
     return listener.name, OPEN_PREFIX + listener.name
 
 
+def frontend_of(listener: Listener) -> str:
+    """Name of what accepts the connections of a listener."""
+    return FRONT_PREFIX + listener.name
+
+
 def render(stacks: Iterable[BalancedStack], host: Surroundings) -> str:
     """The whole configuration. Equal input gives equal text, in whatever order the stacks come."""
     ordered = sorted(stacks, key=lambda stack: stack.stack)
@@ -97,7 +103,7 @@ def _render_listener(listener: Listener, servers: Iterable[Server]) -> str:
     checked, fail_open = backends_of(listener)
     servers = tuple(servers)
     frontend = (
-        f"\nfrontend {checked}\n  mode {listener.protocol}\n  bind {_bind(listener)}\n"
+        f"\nfrontend {frontend_of(listener)}\n  mode {listener.protocol}\n  bind {_bind(listener)}\n"
         f"  use_backend {fail_open} if {{ nbsrv({checked}) eq 0 }}\n  default_backend {checked}\n"
     )
     return frontend + _render_backend(checked, listener, servers) + _render_backend(fail_open, listener, servers)

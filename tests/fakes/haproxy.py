@@ -1,0 +1,159 @@
+"""A balancer in memory that keeps the promises of `Balancer`; tests/contract/test_haproxy.py holds it to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_clashes
+from stampede.balancer.runtime import FoundServer, FoundState, ListenerStatistics, Statistics
+from stampede.errors import DaemonError, DaemonUnavailable, PortTaken, UnknownName
+
+
+class FakeHAProxy:
+    """Serves at once. `answering` are the addresses that accept connections, `connections` those open per instance.
+
+    `foreign_ports` are held by another program. With `running` false every verb that asks HAProxy raises, after the
+    change has reached the files, as the real one does. `refuses` is a complaint about the next configuration.
+    """
+
+    def __init__(self) -> None:
+        self.running = True
+        self.refuses = ""
+        self.reloads = 0
+        self.answering: set[str] = set()
+        self.connections: dict[str, int] = {}
+        self.foreign_ports: set[int] = set()
+        self._files: dict[str, BalancedStack] = {}
+        self._in_force: dict[str, tuple[Listener, ...]] = {}
+        self._draining: dict[tuple[str, str, str], Server] = {}
+
+    def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
+        before = self.desired(stack)
+        after = before.with_listeners(listeners)
+        others = (one for other in self._files.values() if other.stack != stack for one in other.listeners)
+        refuse_clashes(after.listeners, others)
+        if after != before:
+            for listener in after.listeners:
+                if listener.port in self.foreign_ports:
+                    raise PortTaken(f"port {listener.bind} of service {listener.service} is in use by another program")
+            if self.refuses:
+                raise DaemonError(f"haproxy refused the new configuration: {self.refuses}")
+            self._write(after)
+        self._ask()
+        if self._in_force.get(stack, ()) == after.listeners:
+            return False
+        self._in_force[stack] = after.listeners
+        self.reloads += 1
+        return True
+
+    def add_server(self, stack: str, service: str, name: str, address: str) -> bool:
+        desired = self.desired(stack)
+        if not desired.listeners_of(service):
+            return False
+        known = desired.server(service, name)
+        if known is None or known.address != address:
+            self._write(desired.with_server(Server(service=service, name=name, address=address)))
+        self._ask()
+        return known is None or known.address != address
+
+    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
+        desired = self.desired(stack)
+        if not desired.listeners_of(service):
+            return False
+        server = desired.server(service, name)
+        if server is None:
+            raise UnknownName(f"{name} is not among the servers of {stack} {service}")
+        self._ask()
+        if server.address not in self.answering:
+            raise DaemonError(f"{name} did not accept connections at {server.address} within {limit_s:g} s")
+        self._write(desired.with_server(server.model_copy(update={"state": "serving"})))
+        return server.state != "serving"
+
+    def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
+        desired = self.desired(stack)
+        server = desired.server(service, name)
+        if server is None or server.state == "joining":
+            return False
+        marked = server.model_copy(update={"state": "serving" if healthy else "unhealthy"})
+        self._write(desired.with_server(marked))
+        self._ask()
+        return marked != server
+
+    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
+        desired = self.desired(stack)
+        server = desired.server(service, name)
+        if server is not None:
+            self._write(desired.without_server(service, name))
+            self._draining[stack, service, name] = server
+        self._ask()
+        return self.connections.pop(name, 0)
+
+    def remove_server(self, stack: str, service: str, name: str) -> bool:
+        desired = self.desired(stack)
+        known = desired.server(service, name) is not None
+        self._write(desired.without_server(service, name))
+        if desired.listeners_of(service):
+            self._ask()
+        self.connections.pop(name, None)
+        return (self._draining.pop((stack, service, name), None) is not None) or known
+
+    def desired(self, stack: str) -> BalancedStack:
+        return self._files.get(stack, BalancedStack(stack=stack))
+
+    def servers(self, stack: str) -> tuple[FoundServer, ...]:
+        self._ask()
+        draining = {key[1:]: server for key, server in self._draining.items() if key[0] == stack}
+        known = {(server.service, server.name): server for server in self.desired(stack).servers}
+        return tuple(
+            FoundServer(
+                stack=stack,
+                service=service,
+                name=name,
+                address=server.address,
+                state=self._state(server) if (service, name) in known else "draining",
+                sessions=self.connections.get(name, 0),
+            )
+            for (service, name), server in sorted({**draining, **known}.items())
+        )
+
+    def statistics(self) -> Statistics:
+        self._ask()
+        return Statistics(
+            pid=1,
+            uptime_s=0,
+            connections=sum(self.connections.values()),
+            listeners=tuple(
+                ListenerStatistics(
+                    stack=listener.stack,
+                    service=listener.service,
+                    bind=listener.bind,
+                    sessions=0,
+                    sessions_total=0,
+                    bytes_in=0,
+                    bytes_out=0,
+                    responses_5xx=0,
+                    connection_errors=0,
+                )
+                for listeners in self._in_force.values()
+                for listener in listeners
+            ),
+        )
+
+    def taken_ports(self, stack: str) -> Collection[int]:
+        others = {one.port for other in self._files.values() if other.stack != stack for one in other.listeners}
+        return self.foreign_ports | others
+
+    def _ask(self) -> None:
+        if not self.running:
+            raise DaemonUnavailable("haproxy does not answer")
+
+    def _write(self, changed: BalancedStack) -> None:
+        if changed.listeners:
+            self._files[changed.stack] = changed
+        else:
+            self._files.pop(changed.stack, None)
+
+    def _state(self, server: Server) -> FoundState:
+        if server.state == "serving":
+            return "serving" if server.address in self.answering else "down"
+        return server.state
