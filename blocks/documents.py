@@ -73,14 +73,24 @@ class Documents:
         document: dict[str, Any] = json.loads(data["content"])
         return document
 
+    async def create_candidate(self, name: str, stack: str, document: dict[str, Any]) -> None:
+        """Afterwards the candidate is stored; a no-op if one of this name is."""
+        data = StackCandidate(stack=stack, content=SecretStr(json.dumps(document)))
+        with suppress(ObjectAlreadyExists):
+            await self._create(StackCandidate, name, _plain(data))
+
+    async def find_revision(self, stack: str, number: int) -> Revision | None:
+        """The revision, or None if it is not kept."""
+        data = await self._read(REVISION_TYPE, revision_name(stack, number))
+        return None if data is None else Revision.model_validate_json(data["content"])
+
     async def read_revision(self, stack: str, number: int) -> Revision:
         """Raises: UnknownName."""
-        data = await self._read(REVISION_TYPE, revision_name(stack, number))
-        if data is None:
-            raise UnknownName(
-                f"{stack} has no revision {number}", f"stampede history -p {stack} lists those that are kept"
-            )
-        return Revision.model_validate_json(data["content"])
+        revision = await self.find_revision(stack, number)
+        if revision is None:
+            hint = f"stampede history -p {stack} lists those that are kept"
+            raise UnknownName(f"{stack} has no revision {number}", hint)
+        return revision
 
     async def create_revision(self, revision: Revision) -> None:
         """Afterwards the revision is stored. Raises: Refused if one of that number exists already with other content."""

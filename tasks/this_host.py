@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from stampede.blocks.docker import DockerHost
-from stampede.blocks.haproxy import HAProxy
+from stampede.blocks.docker import Docker, DockerHost
+from stampede.blocks.haproxy import Balancer, HAProxy
 from stampede.places import Places
 
 HOST_VARIABLE = "STAMPEDE_HOST"
@@ -24,8 +24,8 @@ class ThisHost:
     name: str
     cluster: str
     places: Places
-    docker: DockerHost
-    haproxy: HAProxy
+    docker: Docker
+    haproxy: Balancer
 
 
 class _Current:

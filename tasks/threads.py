@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Most of these threads wait: for a container to become healthy, for connections to drain.
+_THREADS = ThreadPoolExecutor(max_workers=96, thread_name_prefix="blocking")
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -15,4 +21,7 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
     A thread cannot be cancelled: keep each call short, or give it a deadline of its own.
     """
-    return await asyncio.to_thread(call, *args, **kwargs)
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(
+        _THREADS, functools.partial(context.run, functools.partial(call, *args, **kwargs))
+    )

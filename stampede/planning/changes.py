@@ -147,14 +147,16 @@ class Outcome(Frozen):
     dry_run: bool = False
 
     @classmethod
-    def of_plan(cls, plan: Plan, revision: int | None, *, dry_run: bool = False) -> Outcome:
-        """What carrying out `plan` amounts to."""
+    def of_plan(
+        cls, plan: Plan, revision: int | None, *, warnings: tuple[str, ...] = (), dry_run: bool = False
+    ) -> Outcome:
+        """What carrying out `plan` amounts to; `warnings` are those of carrying it out."""
         return cls(
             stack=plan.stack,
             revision=revision,
             changes=plan.changes,
             unchanged=plan.unchanged,
             removed=tuple(c.name for c in plan.changes if c.action is Action.REMOVE),
-            warnings=plan.warnings,
+            warnings=(*plan.warnings, *warnings),
             dry_run=dry_run,
         )
