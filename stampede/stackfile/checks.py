@@ -38,7 +38,7 @@ def _check_single(name: str, service: Service) -> None:
         raise Complaint((*path, "mac_address"), "replicas cannot share one address", "leave mac_address out")
     for at, port in enumerate(service.ports):
         fixed = port.published and "-" not in port.published and port.published != "0"
-        if port.mode == "host" and fixed and several and service.deploy.placement.max_replicas_per_node != 1:
+        if port.mode == "host" and fixed and several:
             message = f"{service.replicas} replicas on one host cannot all have port {port.published} in mode: host"
             raise Complaint((*path, "ports", str(at)), message, "leave mode: host out, and the port is balanced")
 
@@ -48,6 +48,10 @@ def _check_values(name: str, service: Service) -> None:
     if service.replicas > MOST_REPLICAS:
         message = f"{service.replicas} replicas are more than {MOST_REPLICAS}"
         raise Complaint((*path, "deploy", "replicas"), message, "name a smaller number")
+    most = service.deploy.placement.max_replicas_per_node
+    if most is not None and 0 < most < service.replicas:
+        message = f"{service.replicas} replicas do not fit on one host"
+        raise Complaint((*path, "deploy", "placement", "max_replicas_per_node"), message, "there is one host so far")
     for at, mount in enumerate(service.volumes):
         if not mount.target.startswith("/"):
             raise Complaint((*path, "volumes", str(at)), f"{mount.target} is no absolute path", "begin it with /")
@@ -57,12 +61,13 @@ def _check_values(name: str, service: Service) -> None:
 
 
 def _check_references(name: str, service: Service, stack: Stack) -> None:
+    shared = {"network_mode": service.network_mode, "pid": service.pid, "ipc": service.ipc}
+    for key, mode in shared.items():
+        kind, _, other = (mode or "").partition(":")
+        if kind == "service" and other not in stack.services:
+            hint = f"there are {', '.join(stack.services)}"
+            raise Complaint(("services", name, key), f"no service is called {other}", hint)
     kind, _, other = (service.network_mode or "").partition(":")
-    path = ("services", name, "network_mode")
-    if kind == "service" and other == name:
-        raise Complaint(path, "a service cannot share its own network")
-    if kind == "service" and other not in stack.services:
-        raise Complaint(path, f"no service is called {other}", f"there are {', '.join(stack.services)}")
     if kind in ("host", "none", "service") and service.ports:
         hint = f"publish them at {other}" if kind == "service" else "leave ports out, or network_mode"
         raise Complaint(("services", name, "ports"), f"no port can be published with network_mode: {kind}", hint)

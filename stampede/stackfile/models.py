@@ -188,8 +188,10 @@ class Attachment(Frozen):
 
 
 class BindOptions(Frozen):
+    """`create_host_path` is true unless the file says otherwise: the reference prints it only where it is false."""
+
     propagation: str | None = None
-    create_host_path: bool = False
+    create_host_path: bool = True
     selinux: str | None = None
     recursive: str | None = None
 

@@ -18,6 +18,9 @@ _LIFECYCLE = "lifecycle hooks are not run"
 _NO_OBJECT = "it is a file on the host, which carries no labels"
 _SWARM_ONLY = "only Docker Swarm keeps such objects"
 _SUBNET = "Stampede hands out IPv4 addresses"
+_IPC = "private|shareable|host|none|service:.+|"
+_OURS = "containers that are not ours come and go unseen: make it a service and say service:NAME"
+_ONE_HOST = "there is one host so far"
 _NO_JOBS = "say replicated or global"
 _SAY_RESTART = "say no, always, on-failure[:n] or unless-stopped"
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
@@ -215,16 +218,9 @@ _DEPLOY = chain(
     acted(_S, "deploy.mode", f"{_T}test_deploy.py::test_global_mode", only="replicated|global", fix=_NO_JOBS),
     no_effect(_S, "deploy.labels", "there is no object for a service; say labels"),
     no_effect(_S, "deploy.endpoint_mode", "a service's name resolves to its replicas", silent=("dnsrr",)),
-    acted(
-        _S,
-        "deploy.placement deploy.placement.constraints deploy.placement.max_replicas_per_node",
-        f"{_T}test_deploy.py::test_placement",
-    ),
-    acted(
-        _S,
-        "deploy.placement.preferences deploy.placement.preferences.[].spread",
-        f"{_T}test_deploy.py::test_placement_preferences",
-    ),
+    no_effect(_S, "deploy.placement.constraints", _ONE_HOST),
+    no_effect(_S, "deploy.placement.preferences deploy.placement.preferences.[].spread", _ONE_HOST),
+    acted(_S, "deploy.placement deploy.placement.max_replicas_per_node", f"{_T}test_deploy.py::test_replicas_per_host"),
     acted(
         _S,
         "deploy.resources deploy.resources.limits deploy.resources.limits.cpus deploy.resources.limits.memory",
@@ -233,9 +229,10 @@ _DEPLOY = chain(
     acted(_S, "deploy.resources.limits.pids", f"{_T}test_resources.py::test_pids_limit"),
     acted(
         _S,
-        "deploy.resources.reservations deploy.resources.reservations.cpus deploy.resources.reservations.memory",
+        "deploy.resources.reservations deploy.resources.reservations.memory",
         f"{_T}test_resources.py::test_reservations",
     ),
+    no_effect(_S, "deploy.resources.reservations.cpus", _ONE_HOST),
     acted(
         f"{_S}.deploy.resources.reservations.devices",
         ". [].capabilities [].count [].device_ids [].driver [].options",
@@ -249,9 +246,10 @@ _DEPLOY = chain(
     ),
     acted(
         f"{_S}.deploy.restart_policy",
-        ". condition delay max_attempts window",
+        ". condition max_attempts",
         f"{_T}test_deploy.py::test_restart_policy",
     ),
+    no_effect(f"{_S}.deploy.restart_policy", "delay window", "Docker backs off by itself, from 0.1 s to a minute"),
     acted(f"{_S}.deploy.update_config", ". parallelism delay", f"{_T}test_updates.py::test_parallelism_and_delay"),
     acted(f"{_S}.deploy.update_config", "order", f"{_T}test_updates.py::test_order"),
     acted(
@@ -288,7 +286,7 @@ _REACH = chain(
         "network_mode",
         f"{_T}test_networks.py::test_network_mode",
         only="host|none|bridge|service:.+",
-        fix="containers that are not ours come and go unseen: make it a service and say service:NAME",
+        fix=_OURS,
     ),
     acted(_S, "links", f"{_T}test_networks.py::test_links"),
     refused(_S, "external_links", "containers that are not ours come and go unseen", "share an external network"),
@@ -355,9 +353,15 @@ _RESOURCES = chain(
     acted(_S, "privileged", f"{_T}test_security.py::test_privileged"),
     acted(_S, "security_opt", f"{_T}test_security.py::test_security_options"),
     acted(_S, "cgroup cgroup_parent", f"{_T}test_security.py::test_control_groups"),
-    acted(_S, "ipc", f"{_T}test_security.py::test_ipc", only="private|shareable|host|none|", fix="see docs/compose.md"),
-    acted(_S, "pid", f"{_T}test_security.py::test_pid", only="host|", fix="see docs/compose.md"),
-    acted(_S, "uts userns_mode", f"{_T}test_security.py::test_uts_and_user_namespaces", only="host|", fix="host"),
+    acted(_S, "ipc", f"{_T}test_security.py::test_ipc", only=_IPC, fix=_OURS),
+    acted(_S, "pid", f"{_T}test_security.py::test_pid", only="host|service:.+|", fix=_OURS),
+    acted(
+        _S,
+        "uts userns_mode",
+        f"{_T}test_security.py::test_uts_and_user_namespaces",
+        only="host|",
+        fix="say host, or leave it out",
+    ),
     acted(_S, "runtime", f"{_T}test_security.py::test_runtime"),
     acted(
         _S,
