@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from stampede.errors import StampedeError
-from stampede.results import artifact_type, encode
+from stampede.results import artifact_body, artifact_type, encode
 
 AUTH = "admin:secret"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -79,6 +79,7 @@ class FakePrefect:
         self.runs: dict[str, FakeRun] = {}
         self.keys: dict[str, str] = {}
         self.steps: dict[str, list[Json]] = {}
+        self.every_run_has: list[Json] = []
         self.documents: dict[str, Json] = {}
         self.variables: dict[str, Json] = {}
         self.types = {"stampede-candidate", "stampede-revision", "stampede-host-report"}
@@ -201,7 +202,10 @@ class FakePrefect:
 
     def _find_tasks(self, body: Json) -> list[Json]:
         ids = body["task_runs"]["flow_run_id"]["any_"]
-        return _page([{**step, "flow_run_id": run_id} for run_id in ids for step in self.steps.get(run_id, [])], body)
+        return _page(
+            [{**step, "flow_run_id": run_id} for run_id in ids for step in self.steps.get(run_id, self.every_run_has)],
+            body,
+        )
 
     def _set_state(self, body: Json, run_id: str) -> Json:
         run = self.runs[run_id]
@@ -213,8 +217,7 @@ class FakePrefect:
         asked = body["artifacts"]["type"]["any_"][0]
         for run in self.runs.values():
             if artifact_type(run.id) == asked:
-                record = json.dumps({"metadata": {}, "result": encode(run.value).decode()})
-                return [{"data": {"base64": base64.b64encode(record.encode()).decode()}}]
+                return [artifact_body(run.id, encode(run.value), run.id)]
         return []
 
     def _type(self, _: Json, slug: str) -> Json:
