@@ -1,0 +1,51 @@
+"""The command starts fast, and imports neither Prefect nor an SDK, whatever it does."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+
+from stampede.programs import run
+
+HELP_WITHIN_S = 0.3
+EVERY_MODULE = (
+    "import pkgutil, json, sys, stampede.cli, stampede.client\n"
+    "for package in (stampede.cli, stampede.client):\n"
+    "    for module in pkgutil.iter_modules(package.__path__, package.__name__ + '.'):\n"
+    "        __import__(module.name)\n"
+    "import stampede.control_plane\n"
+    "print(json.dumps(sorted(sys.modules)))\n"
+)
+
+
+def test_help_is_there_at_once() -> None:
+    took: list[float] = []
+    for _ in range(5):
+        began = time.monotonic()
+        run([sys.executable, "-m", "stampede", "--help"])
+        took.append(time.monotonic() - began)
+    assert min(took) < HELP_WITHIN_S
+
+
+def test_nothing_below_the_command_imports_prefect_or_an_sdk() -> None:
+    modules = json.loads(run([sys.executable, "-c", EVERY_MODULE]).out)
+    assert not {"prefect", "docker", "fastapi", "sqlalchemy", "stampede.flows", "stampede.tasks"} & set(modules)
+
+
+def test_help_imports_no_http_and_no_models() -> None:
+    words = "import sys, json, stampede.cli; print(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(run([sys.executable, "-c", words]).out)
+    assert not {"httpx", "pydantic", "rich"} & set(modules)
+
+
+def test_httpx_is_whole_though_its_own_command_line_was_left_out() -> None:
+    words = "import stampede.cli.lean_httpx, httpx; httpx.Client().close(); print(httpx.Timeout(1.0))"
+    assert "Timeout" in run([sys.executable, "-c", words]).out
+
+
+@pytest.mark.parametrize("command", ["up", "ps", "exec", "server", "follow"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "Usage" in run([sys.executable, "-m", "stampede", command, "--help"]).out
