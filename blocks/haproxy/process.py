@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from stampede.balancer.runtime import parse_failed_reloads, parse_info
@@ -12,6 +13,7 @@ from stampede.places import Places
 from stampede.programs import run
 
 _RELOAD_WITHIN_S = 20.0
+_COMPLAINT = re.compile(r"\[ALERT\].*?\bconfig : (.*)")
 
 
 def master_socket(places: Places) -> Path:
@@ -47,8 +49,10 @@ class HAProxyProcess:
         """HAProxy would accept this configuration. Raises: DaemonError with its complaints, lines included."""
         done = run(["haproxy", "-c", "-f", candidate], check=False)
         if done.code:
-            complaints = [line for line in (done.out + done.err).splitlines() if "[ALERT]" in line]
-            raise DaemonError("haproxy refused the new configuration: " + " ".join(complaints)[-1500:])
+            complaints = _COMPLAINT.findall(done.out + done.err)
+            raise DaemonError(
+                "haproxy refused the new configuration: " + "; ".join(complaints[:3]), f"it was kept as {candidate}"
+            )
 
     def reload(self, wanted: str) -> None:
         """The worker runs the configuration whose fingerprint is `wanted`; new connections never found it closed.
@@ -57,8 +61,8 @@ class HAProxyProcess:
         DaemonUnavailable when it said neither within 20 s.
         """
         before = self._failed()
-        self._master.ask("reload")
-        if not wait_until(lambda: self._runs(wanted) or self._failed() > before, _RELOAD_WITHIN_S):
+        self._master.order("reload")
+        if not wait_until(lambda: self._runs(wanted) or self._has_failed_since(before), _RELOAD_WITHIN_S):
             raise DaemonUnavailable(f"haproxy has not finished its reload after {_RELOAD_WITHIN_S:g} s")
         if not self._runs(wanted):
             raise DaemonError("haproxy could not start with the new listeners", f"its log is below {self._logs}")
@@ -73,6 +77,12 @@ class HAProxyProcess:
             return self.fingerprint() == wanted
         except DaemonUnavailable:
             return False
+
+    def _has_failed_since(self, before: int) -> bool:
+        try:
+            return self._failed() > before
+        except DaemonUnavailable:
+            return False  # the master executes itself anew, and has no socket meanwhile
 
     def _failed(self) -> int:
         return parse_failed_reloads(self._master.ask("show proc"))

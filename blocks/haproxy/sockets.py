@@ -38,6 +38,16 @@ class Socket:
             except OSError as error:
                 raise DaemonUnavailable(f"haproxy at {self.path}: {error}") from error
 
+    def order(self, command: str) -> None:
+        """Sends a command that ends the connection, once, whatever becomes of the answer. Raises: DaemonUnavailable."""
+        self.ask("help")  # waits until it answers
+        try:
+            self._ask_once(command)
+        except ConnectionError:
+            return
+        except OSError as error:
+            raise DaemonUnavailable(f"haproxy at {self.path}: {error}") from error
+
     def tell(self, command: str, *, unless: str = "") -> bool:
         """Carries out a command that is silent when it succeeds; False where the answer contains `unless`.
 

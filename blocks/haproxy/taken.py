@@ -79,7 +79,14 @@ def _program(process: Path) -> str:
 def _inodes(process: Path) -> set[int]:
     """Sockets that a process holds; none when it has ended or is not ours to look into."""
     try:
-        links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
+        links = [_target(entry) for entry in (process / "fd").iterdir()]
     except OSError:
         return set()
     return {int(link[len("socket:[") : -1]) for link in links if link.startswith("socket:[")}
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except OSError:
+        return ""  # closed meanwhile, as is the directory we are reading when the process is our own
