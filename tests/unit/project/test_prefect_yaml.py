@@ -1,0 +1,26 @@
+"""prefect.yaml names flows, pool and queue as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.flows import Flow, load_flow_from_entrypoint
+from ruamel.yaml import YAML
+
+from stampede.deployments.host_worker import CONTROL_QUEUE, POOL
+
+ROOT = Path(__file__).parents[3]
+DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+def test_every_entrypoint_is_a_flow_that_takes_a_stack(deployment: dict[str, Any]) -> None:
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+    assert "stack" in flow.parameters.properties
+
+
+def test_every_deployment_is_run_by_the_control_worker() -> None:
+    for deployment in DEPLOYMENTS:
+        assert deployment["work_pool"] == {"name": POOL, "work_queue_name": CONTROL_QUEUE}
