@@ -52,7 +52,7 @@ def _exists(test: str, root: Path) -> bool:
 def render(verdicts: Mapping[str, Verdict] = VERDICTS) -> str:
     """The whole page."""
     parts = [_HEAD]
-    for section, keys in groupby(sorted(verdicts), key=_section):
+    for section, keys in groupby(sorted(verdicts, key=lambda key: (_section(key), key)), key=_section):
         parts += [f"\n## {section}\n\n| key | verdict | how it shows, or why |\n|---|---|---|\n"]
         parts += [f"| `{key}` | {verdicts[key].outcome} | {'; '.join(_notes(verdicts[key]))} |\n" for key in keys]
     later = "".join(f"| `{key}` | {purpose} |\n" for key, purpose in LATER.items())

@@ -53,12 +53,17 @@ def interpret(document: Mapping[str, Any]) -> Reading:
     return Reading(stack, (*judge.warnings, *check(stack)))
 
 
-def _without_origins(documents: Mapping[str, Any]) -> dict[str, Any]:
+def _without_origins(documents: Any) -> Any:
     """Configs or secrets, each called by its key, without where their content came from."""
-    return {
-        name: {"name": name, **{key: value for key, value in item.items() if key not in _ORIGINS}}
-        for name, item in documents.items()
-    }
+    if not isinstance(documents, Mapping):
+        return documents
+    return {name: _without_origin(name, item) for name, item in documents.items()}
+
+
+def _without_origin(name: str, item: Any) -> Any:
+    if not isinstance(item, Mapping):
+        return item
+    return {"name": name, **{key: value for key, value in item.items() if key not in _ORIGINS}}
 
 
 def _first_mistake(error: ValidationError) -> Complaint:
