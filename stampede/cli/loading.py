@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING
 from stampede.cli.session import say
 from stampede.errors import BadInput, UnknownName
 from stampede.stackfile import LoadedStack, load_stack
+from stampede.stackfile.default_files import default_files
 
 if TYPE_CHECKING:
     from stampede.client import Client
-
-DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
 def load(
@@ -46,9 +46,9 @@ def chosen_stack(client: Client, project: str | None, files: Sequence[Path] | No
 
 
 def stack_of_here(project: str | None, files: Sequence[Path] | None = None) -> str | None:
-    """The stack that is named, or that of the given or the default file in this folder; None without either."""
+    """The stack that is named, or that of the given files, or of those Compose finds from here; None without any."""
     if project:
         return project
-    if not files and not any(Path(name).is_file() for name in DEFAULT_FILES):
+    if not files and not default_files(Path.cwd(), os.environ):
         return None
     return load_stack(files or ()).stack.name
