@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +79,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._cancel_asked: set[UUID] = set()
         self._flow_names: dict[UUID, str] = {}
+        self._loops: list[asyncio.Task[None]] = []
 
     async def serve(self, stopping: asyncio.Event) -> bool:
         """Work until `stopping` is set. True when nothing was left running, else the process must end at once.
@@ -88,9 +89,9 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         with host_lock(self.places, self.host):
             async with AsyncClientContext():
                 await self.setup()
-                loops = [asyncio.create_task(loop) for loop in self._loops()]
+                self._loops = [asyncio.create_task(loop) for loop in self._everlasting()]
                 await stopping.wait()
-                for loop in loops:
+                for loop in self._loops:
                     loop.cancel()
                 if self._running:
                     await asyncio.wait(self._running.values(), timeout=GRACE_S)
@@ -136,7 +137,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
             self._flow_names[flow_run.flow_id] = (await self.client.read_flow(flow_run.flow_id)).name
         return self._flow_names[flow_run.flow_id]
 
-    def _loops(self) -> list[Any]:
+    def _everlasting(self) -> list[Coroutine[Any, Any, None]]:
         jobs = [keep_running(job, self._logger) for job in self._background]
         poll = self._every(POLL_S, self._take_runs, woken_by=self._wake)
         heartbeat = self._every(HEARTBEAT_S, self._sync_and_initialize)
@@ -175,9 +176,9 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         for flow_run in await close_or_resume(self.client, POOL, sorted(self._work_queues), self.host):
             self._submitting_flow_run_ids.add(flow_run.id)
             self._group.start_soon(self._resume, flow_run)
-        self._group.start_soon(
-            watch_queues, self.client, POOL, sorted(self._work_queues), self._wake.set, self._cancel, self._resync
-        )
+        queues = sorted(self._work_queues)
+        watching = watch_queues(self.client, POOL, queues, self._wake.set, self._cancel, self._resync)
+        self._loops.append(asyncio.create_task(watching))
         self._prepared = True
 
     @property

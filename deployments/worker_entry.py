@@ -36,6 +36,7 @@ def main() -> None:
     The event loop is not in the main thread, because Prefect's engine takes over the signals of the main thread.
     """
     host = os.environ.get("STAMPEDE_HOST") or socket.gethostname()
+    worker = _worker(host)
     stopping, started = asyncio.Event(), threading.Event()
     loop = asyncio.new_event_loop()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -48,7 +49,7 @@ def main() -> None:
     def work() -> None:
         asyncio.set_event_loop(loop)
         loop.call_soon(started.set)
-        ended = _outcome(loop, _worker(host), stopping)
+        ended = _outcome(loop, worker, stopping)
         sys.stdout.flush()
         sys.stderr.flush()
         # Nothing is unwound: what still runs is resumed or closed by the next start, as after kill -9.

@@ -1,7 +1,7 @@
 """Results of flow runs: how they are written, where they lie in the Prefect API, and how they are read by plain HTTP.
 
-A result is JSON: `{"value": …}`, or `{"error": {"class": …, "message": …, "hint": …}}` for a run that failed. Prefect
-wraps it in a record, and the record lies in an artifact of the run that wrote it, so that it is removed with that run.
+A result is JSON: `{"value": …}`, or `{"error": {"class": …, "message": …, "hint": …}}` for a run that failed. It lies
+in an artifact of the run that wrote it, so that it is removed with that run; the run's state names its storage key.
 The artifact has no key (keys would fill the artifacts page of the UI); its type is derived from the storage key.
 
 Classes of errors are looked up by name among the errors of Stampede. Nothing is ever imported because a result says so.
@@ -88,15 +88,10 @@ def artifact_query(storage_key: str, flow_run_id: str | None = None) -> dict[str
 
 
 def artifact_content(found: Sequence[Mapping[str, Any]], storage_key: str) -> bytes:
-    """The record in the answer of /artifacts/filter. Raises: ResultMissing."""
+    """The result in the answer of /artifacts/filter. Raises: ResultMissing."""
     if not found:
         raise ResultMissing(f"There is no stored result {storage_key}", "results are removed with old runs")
     return base64.b64decode(found[0]["data"]["base64"])
-
-
-def value_in_record(record: bytes) -> Any:
-    """The decoded result in a record as Prefect writes it: {"metadata": …, "result": "<text of the result>"}."""
-    return decode(json.loads(record)["result"].encode())
 
 
 def read_result(http: httpx.Client, flow_run: Mapping[str, Any]) -> Any:
@@ -112,7 +107,7 @@ def read_result(http: httpx.Client, flow_run: Mapping[str, Any]) -> Any:
         raise error_of_state(state, str(flow_run["name"]))
     answer = http.post("/artifacts/filter", json=artifact_query(storage_key, str(flow_run["id"])))
     answer.raise_for_status()
-    value = value_in_record(artifact_content(answer.json(), storage_key))
+    value = decode(artifact_content(answer.json(), storage_key))
     if isinstance(value, StampedeError):
         raise value
     return value

@@ -195,7 +195,7 @@ class _Child:
         else:
             query = results.artifact_query(key, run["id"])
             answer = await self.client.request("POST", "/artifacts/filter", json=query)
-            value = results.value_in_record(results.artifact_content(answer.json(), key))
+            value = results.decode(results.artifact_content(answer.json(), key))
         if isinstance(value, StampedeError):
             raise value
         returned = typing.get_type_hints(self.flow.fn).get("return", Any)
@@ -226,7 +226,7 @@ def _take_step(caller_id: str, caller_runs: int, step: str) -> None:
     """Remember that this life of the caller took this step; the 256 latest lives are remembered."""
     taken = _steps_taken.setdefault((caller_id, caller_runs), set())
     if step in taken:
-        raise BadInput(f"The step {step!r} was taken twice in one run", "give each step of a flow a name of its own")
+        raise BadInput(f"A step was taken twice in one run: {step}", "give each step of a flow a name of its own")
     taken.add(step)
     while len(_steps_taken) > 256:
         _steps_taken.popitem(last=False)
