@@ -78,13 +78,11 @@ class HAProxy:
             if not listeners:
                 return False
             known = desired.server(service, name)
-            if known is not None and known.address != address:
-                self._rotation.remove(listeners, name)
-                known = None
-            server = known or Server(service=service, name=name, address=address)
-            if known is None:
+            stays = known is not None and known.address == address and known.state != "draining"
+            server = known if known and stays else Server(service=service, name=name, address=address)
+            if server != known:
                 self._files.write(desired.with_server(server))
-            return self._rotation.ensure(listeners, server) or known is None
+            return self._rotation.ensure(listeners, server) or server != known
 
     def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
         deadline = time.monotonic() + limit_s
@@ -94,11 +92,11 @@ class HAProxy:
                 listeners, server = desired.listeners_of(service), desired.server(service, name)
                 if not listeners:
                     return False
-                if server is None:
+                if server is None or server.state == "draining":
                     raise UnknownName(f"{name} is not among the servers of {stack} {service}", "add it first")
                 self._rotation.ensure(listeners, server)  # a reload meanwhile may have put it back to maintenance
                 if self._rotation.has_passed(listeners, name):
-                    serving = server.model_copy(update={"state": "serving"})
+                    serving = server if server.in_service else server.in_state("serving")
                     if serving != server:
                         self._files.write(desired.with_server(serving))
                     return self._rotation.ensure(listeners, serving)
@@ -114,22 +112,29 @@ class HAProxy:
         with self._files.locked():
             desired = self._files.stack(stack)
             server = desired.server(service, name)
-            if server is None or server.state == "joining":
+            if server is None or not server.in_service:
                 return False
-            marked = server.model_copy(update={"state": "serving" if healthy else "unhealthy"})
+            marked = server.in_state("serving" if healthy else "unhealthy")
             if marked != server:
                 self._files.write(desired.with_server(marked))
             return self._rotation.ensure(desired.listeners_of(service), marked) or marked != server
 
     def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
-        listeners = self._forget(stack, service, name)
+        listeners, _ = self._start_leaving(stack, service, name)
         self._rotation.drain(listeners, name)
         if wait_until(lambda: self._rotation.sessions(listeners, name) == 0, limit_s):
             return 0
         return self._rotation.cut(listeners, name)
 
     def remove_server(self, stack: str, service: str, name: str) -> bool:
-        return self._rotation.remove(self._forget(stack, service, name), name)
+        listeners, known = self._start_leaving(stack, service, name)
+        removed = self._rotation.remove(listeners, name)
+        with self._files.locked():
+            desired = self._files.stack(stack)
+            left = desired.server(service, name)
+            if left is not None and left.state == "draining":
+                self._files.write(desired.without_server(service, name))
+        return removed or known
 
     def desired(self, stack: str) -> BalancedStack:
         return self._files.stack(stack)
@@ -153,13 +158,17 @@ class HAProxy:
         others = {one.port for other in self._files.stacks() if other.stack != stack for one in other.listeners}
         return others | {found.port for found in foreign_sockets(self._process.pids())}
 
-    def _forget(self, stack: str, service: str, name: str) -> tuple[Listener, ...]:
-        """Takes a server out of the files; returns the listeners it stood behind."""
+    def _start_leaving(self, stack: str, service: str, name: str) -> tuple[tuple[Listener, ...], bool]:
+        """Marks a server in the files as draining; returns the listeners it stands behind, and whether it was known.
+
+        It stays in the files until HAProxy has let it go, so that a change that dies in between can be taken up.
+        """
         with self._files.locked():
             desired = self._files.stack(stack)
-            if desired.server(service, name) is not None:
-                self._files.write(desired.without_server(service, name))
-            return desired.listeners_of(service)
+            server = desired.server(service, name)
+            if server is not None and server.state != "draining":
+                self._files.write(desired.with_server(server.in_state("draining")))
+            return desired.listeners_of(service), server is not None
 
 
 def _counters(listener: Listener, frontend: Row, backend: Row) -> ListenerStatistics:

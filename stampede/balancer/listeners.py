@@ -14,7 +14,7 @@ from stampede.frozen import Frozen
 from stampede.stackfile.models import Stack
 
 Protocol = Literal["tcp", "http"]
-ServerState = Literal["joining", "serving", "unhealthy"]
+ServerState = Literal["joining", "serving", "unhealthy", "draining"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 _LONGEST_NAME = 100
@@ -63,12 +63,21 @@ class Server(Frozen):
     joining     known, checked, and given no traffic before its first check has passed
     serving     in rotation, as long as its checks pass
     unhealthy   its own health check fails: given traffic only when no other server of the listener is up (fail-open)
+    draining    on its way out: no new connections, and not in HAProxy any more after a reload
     """
 
     service: str
     name: str
     address: str
     state: ServerState = "joining"
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it has proven itself and nobody is taking it out."""
+        return self.state in ("serving", "unhealthy")
+
+    def in_state(self, state: ServerState) -> Server:
+        return self.model_copy(update={"state": state})
 
 
 class BalancedStack(Frozen):

@@ -32,6 +32,7 @@ _DEFAULTS = """
 defaults
   log global
   option dontlognull
+  option idle-close-on-response
   option redispatch 1
   option clitcpka
   option srvtcpka
@@ -110,7 +111,8 @@ def _render_listener(listener: Listener, servers: Iterable[Server]) -> str:
 
 
 def _render_backend(name: str, listener: Listener, servers: Iterable[Server]) -> str:
-    lines = "".join(f"  server {_server(name, listener, server)}\n" for server in servers)
+    staying = (server for server in servers if server.state != "draining")
+    lines = "".join(f"  server {_server(name, listener, server)}\n" for server in staying)
     return f"backend {name}\n  mode {listener.protocol}\n{_BALANCING[listener.protocol]}{lines}"
 
 

@@ -162,6 +162,28 @@ def test_draining_and_removing_twice_changes_nothing(host: Host) -> None:
     assert host.balancer.remove_server("shop", "web", "web-1") is False
 
 
+def test_a_server_that_drains_is_still_known_until_it_is_removed(host: Host) -> None:
+    host.balancer.configure("shop", [listener(host)])
+    serve(host, "web-1", "127.0.0.2")
+    host.balancer.drain_server("shop", "web", "web-1", 5)
+    (known,) = host.balancer.desired("shop").servers
+    assert known.state == "draining"
+    assert not known.in_service
+    with pytest.raises(UnknownName):
+        host.balancer.wait_server_up("shop", "web", "web-1", 1)
+    host.balancer.remove_server("shop", "web", "web-1")
+    assert host.balancer.desired("shop").servers == ()
+
+
+def test_a_server_that_drains_can_be_added_again(host: Host) -> None:
+    host.balancer.configure("shop", [listener(host)])
+    serve(host, "web-1", "127.0.0.2")
+    host.balancer.drain_server("shop", "web", "web-1", 5)
+    assert host.balancer.add_server("shop", "web", "web-1", "127.0.0.2") is True
+    assert host.balancer.wait_server_up("shop", "web", "web-1", 10) is True
+    assert states(host) == {"web-1": "serving"}
+
+
 def test_connections_that_outlast_the_drain_limit_are_cut_and_counted(host: Host) -> None:
     wanted = listener(host)
     host.balancer.configure("shop", [wanted])

@@ -25,7 +25,6 @@ class FakeHAProxy:
         self.foreign_ports: set[int] = set()
         self._files: dict[str, BalancedStack] = {}
         self._in_force: dict[str, tuple[Listener, ...]] = {}
-        self._draining: dict[tuple[str, str, str], Server] = {}
 
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         before = self.desired(stack)
@@ -51,30 +50,33 @@ class FakeHAProxy:
         if not desired.listeners_of(service):
             return False
         known = desired.server(service, name)
-        if known is None or known.address != address:
+        stays = known is not None and known.address == address and known.state != "draining"
+        if not stays:
             self._write(desired.with_server(Server(service=service, name=name, address=address)))
         self._ask()
-        return known is None or known.address != address
+        return not stays
 
     def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
         desired = self.desired(stack)
         if not desired.listeners_of(service):
             return False
         server = desired.server(service, name)
-        if server is None:
+        if server is None or server.state == "draining":
             raise UnknownName(f"{name} is not among the servers of {stack} {service}")
         self._ask()
         if server.address not in self.answering:
             raise DaemonError(f"{name} did not accept connections at {server.address} within {limit_s:g} s")
-        self._write(desired.with_server(server.model_copy(update={"state": "serving"})))
-        return server.state != "serving"
+        if server.in_service:
+            return False
+        self._write(desired.with_server(server.in_state("serving")))
+        return True
 
     def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
         desired = self.desired(stack)
         server = desired.server(service, name)
-        if server is None or server.state == "joining":
+        if server is None or not server.in_service:
             return False
-        marked = server.model_copy(update={"state": "serving" if healthy else "unhealthy"})
+        marked = server.in_state("serving" if healthy else "unhealthy")
         self._write(desired.with_server(marked))
         self._ask()
         return marked != server
@@ -83,37 +85,36 @@ class FakeHAProxy:
         desired = self.desired(stack)
         server = desired.server(service, name)
         if server is not None:
-            self._write(desired.without_server(service, name))
-            self._draining[stack, service, name] = server
+            self._write(desired.with_server(server.in_state("draining")))
         self._ask()
         return self.connections.pop(name, 0)
 
     def remove_server(self, stack: str, service: str, name: str) -> bool:
         desired = self.desired(stack)
-        known = desired.server(service, name) is not None
+        server = desired.server(service, name)
+        if server is None:
+            return False
+        self._write(desired.with_server(server.in_state("draining")))
+        self._ask()
         self._write(desired.without_server(service, name))
-        if desired.listeners_of(service):
-            self._ask()
         self.connections.pop(name, None)
-        return (self._draining.pop((stack, service, name), None) is not None) or known
+        return True
 
     def desired(self, stack: str) -> BalancedStack:
         return self._files.get(stack, BalancedStack(stack=stack))
 
     def servers(self, stack: str) -> tuple[FoundServer, ...]:
         self._ask()
-        draining = {key[1:]: server for key, server in self._draining.items() if key[0] == stack}
-        known = {(server.service, server.name): server for server in self.desired(stack).servers}
         return tuple(
             FoundServer(
                 stack=stack,
-                service=service,
-                name=name,
+                service=server.service,
+                name=server.name,
                 address=server.address,
-                state=self._state(server) if (service, name) in known else "draining",
-                sessions=self.connections.get(name, 0),
+                state=self._state(server),
+                sessions=self.connections.get(server.name, 0),
             )
-            for (service, name), server in sorted({**draining, **known}.items())
+            for server in self.desired(stack).servers
         )
 
     def statistics(self) -> Statistics:

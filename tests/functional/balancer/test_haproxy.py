@@ -74,7 +74,7 @@ def test_servers_are_swapped_under_load_without_a_failed_request_and_without_a_r
     assert answers(wanted.port) == {"web-6", "web-7"}
 
 
-def test_a_reload_costs_at_most_a_request_per_idle_connection(haproxy: RunningHAProxy, backends: Backends) -> None:
+def test_a_reload_costs_no_request_on_kept_alive_connections(haproxy: RunningHAProxy, backends: Backends) -> None:
     wanted = listener(backends)
     haproxy.block.configure("shop", [wanted])
     start(haproxy, backends, 2, 3)
@@ -82,7 +82,7 @@ def test_a_reload_costs_at_most_a_request_per_idle_connection(haproxy: RunningHA
         for number in range(3):
             haproxy.block.configure("other", [listener(backends, stack="other", service=f"s{number}")])
     assert result.requests > 1000, result.report
-    assert result.failed <= 3 * 2, result.report
+    assert result.failed == 0, result.report
 
 
 def test_a_server_that_dies_under_load_costs_no_answered_connection(
@@ -260,6 +260,7 @@ def test_a_server_taken_out_while_haproxy_was_dead_does_not_come_back(
         haproxy.block.drain_server("shop", "web", "web-2", 1)
     haproxy.start()
     assert answers(wanted.port) == {"web-3"}
+    assert haproxy.block.remove_server("shop", "web", "web-2") is True, "the files still knew it was leaving"
     assert haproxy.block.remove_server("shop", "web", "web-2") is False
 
 
