@@ -8,6 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -74,13 +75,12 @@ def cluster(docker_client: docker.DockerClient) -> Iterator[str]:
 
 def remove_labelled(client: docker.DockerClient, label: str) -> None:
     """Remove containers, networks and volumes that carry `label`; one that is going already is left to go."""
-    wanted = {"label": label}
-    for container in client.containers.list(all=True, filters=wanted, ignore_removed=True):
-        _unless_gone(lambda c=container: c.remove(force=True, v=True))
-    for network in client.networks.list(filters=wanted):
+    for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+        _unless_gone(partial(container.remove, force=True, v=True))
+    for network in client.networks.list(filters={"label": label}):
         _unless_gone(network.remove)
-    for volume in client.volumes.list(filters=wanted):
-        _unless_gone(lambda v=volume: v.remove(force=True))
+    for volume in client.volumes.list(filters={"label": label}):
+        _unless_gone(partial(volume.remove, force=True))
 
 
 def _unless_gone(remove: Callable[[], object]) -> None:
