@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prefect.flows import Flow, load_flow_from_entrypoint
-from ruamel.yaml import YAML
 
 from stampede.deployments.host_worker import CONTROL_QUEUE, POOL
 
 ROOT = Path(__file__).parents[3]
-DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
