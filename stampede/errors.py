@@ -14,6 +14,7 @@ StampedeError                 exit 1   the operation failed
 │   ├── Foreign                        a name, port or address belongs to somebody else
 │   └── NeedsAdoption                  a Compose project of this name runs already
 ├── Fenced                    exit 1   a newer change has taken over; this one must not touch anything any more
+├── Unhealthy                 exit 1   an instance ended, or did not become healthy in time
 ├── UpdateFailed              exit 1   new instances did not become healthy; the stack goes back where it was
 │   └── UpdatePaused                   … and stays as it is, because the file says failure_action: pause
 └── DaemonError               exit 1   a daemon refused, and asking again would not help
@@ -102,6 +103,10 @@ class NeedsAdoption(Refused):
 
 class Fenced(StampedeError):
     """A change with a higher fencing number has been seen on this host: this one must stop."""
+
+
+class Unhealthy(StampedeError):
+    """An instance ended, or did not become healthy in time; the message holds its last output."""
 
 
 class UpdateFailed(StampedeError):

@@ -46,6 +46,12 @@ class Client:
                 )
         return self._api
 
+    def close(self) -> None:
+        """Connections are closed; the next use opens new ones."""
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
     @property
     def traits(self) -> Traits:
         """The daemon's API version and default log driver, asked once."""

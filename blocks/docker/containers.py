@@ -163,7 +163,7 @@ class DockerContainers:
             return None
         return instance_of_inspect(said, host="")
 
-    def image_health_check(self, container: str) -> dict[str, Any]:
+    def health_check(self, container: str) -> dict[str, Any]:
         said = self._inspect(container)
         return {} if said is None else said["Config"].get("Healthcheck") or {}
 
@@ -189,6 +189,7 @@ class DockerContainers:
         workdir: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> ExecSession:
+        """A command that now runs inside, with its streams."""
         api = self._client.api
         with daemon_errors(f"run {argv[0]} in {container[:12]}"):
             made = api.exec_create(

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from stampede.blocks.docker.events import Event
-from stampede.blocks.docker.exec_session import ExecSession
 from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
 from stampede.planning.instances import Image, Instance
 from stampede.stackfile.models import Build, Network, Volume
@@ -74,20 +73,6 @@ class Containers(Protocol):
         """
         ...
 
-    def exec(
-        self,
-        container: str,
-        argv: Sequence[str],
-        *,
-        tty: bool = False,
-        stdin: bool = False,
-        user: str | None = None,
-        workdir: str | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> ExecSession:
-        """A command that now runs inside, with its streams."""
-        ...
-
     def logs(
         self,
         container: str,
@@ -107,7 +92,7 @@ class Containers(Protocol):
         """
         ...
 
-    def image_health_check(self, container: str) -> dict[str, Any]:
+    def health_check(self, container: str) -> dict[str, Any]:
         """Its health check as Docker has it (Config.Healthcheck: from the file, else the image), {} for none."""
         ...
 
@@ -226,6 +211,3 @@ class Docker(Protocol):
     def ping(self) -> None:
         """Returns when the daemon answers. Raises: DaemonUnavailable."""
         ...
-
-
-Verdict = Literal["healthy", "finished"]

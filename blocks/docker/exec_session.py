@@ -84,4 +84,6 @@ class ExecSession:
 
     def close(self) -> None:
         """The connection is closed; the command, if it still runs, goes on inside."""
+        self._stream._response.close()  # the SDK hangs it there to keep it alive
         self._stream.close()
+        self._socket.close()

@@ -70,6 +70,10 @@ class DockerHost:
     def events(self, cluster: str, since: datetime | None = None) -> Iterator[Event]:
         return events(self._client, cluster, since)
 
+    def close(self) -> None:
+        """Connections to the daemon are closed; the next use opens new ones."""
+        self._client.close()
+
     def ping(self) -> None:
         with daemon_errors("answer"):
             self._client.api.ping()

@@ -19,7 +19,7 @@ _GROUP = "root:x:0:\nwww:x:1000:\n"
 
 
 def ensure_busybox(client: docker.DockerClient) -> str:
-    """Afterwards the busybox image is on the daemon: a shell, httpd, nc; users root and www (1000). Returns its name."""
+    """Afterwards the busybox image is on the daemon: a shell, httpd, nc; users root, www (1000). Returns its name."""
     try:
         client.images.get(BUSYBOX)
     except ImageNotFound:

@@ -1,0 +1,85 @@
+"""Images in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from stampede.containers.image_names import KEPT, kept_tag
+from stampede.errors import ImageMissing, RegistryUnreachable
+from stampede.planning.instances import Image
+from stampede.stackfile.models import Build
+
+if TYPE_CHECKING:
+    from tests.fakes.docker.host import FakeDockerHost
+
+BUSYBOX = "stampede-test/busybox:1"
+Progress = Callable[[str], None]
+
+
+class FakeImages:
+    """See contract.Images. `registry` holds what could be pulled, `local` and `tags` what is on the host."""
+
+    def __init__(self, host: FakeDockerHost) -> None:
+        self._host = host
+        self.local: dict[str, str] = {BUSYBOX: _digest(BUSYBOX)}
+        self.registry: dict[str, str] = {}
+        self.registry_away = False
+        self.tags: dict[str, str] = {}
+
+    def add(self, reference: str, content: str = "") -> Image:
+        """An image is on the host; other `content` under the same reference is another image."""
+        self.local[reference] = _digest(reference + content)
+        return Image(reference=reference, identity=self.local[reference])
+
+    def resolve(
+        self,
+        reference: str,
+        *,
+        pull_policy: str | None = None,
+        platform: str | None = None,
+        credentials: Mapping[str, tuple[str, str]] | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
+        self._host.answer()
+        policy = pull_policy or "missing"
+        if reference not in self.local and policy in ("never", "build"):
+            raise ImageMissing(f"{reference} is not on this host, and pull_policy is {policy}")
+        if reference not in self.local or policy == "always":
+            self._pull(reference)
+        return Image(reference=reference, identity=self.local[reference])
+
+    def _pull(self, reference: str) -> None:
+        if self.registry_away:
+            raise RegistryUnreachable(f"{reference} could not be pulled: no such host")
+        if reference not in self.registry:
+            raise ImageMissing(f"{reference} is neither on this host nor in its registry")
+        with self._host.effect(f"pull {reference}"):
+            self.local[reference] = self.registry[reference]
+
+    def build(self, build: Build, tag: str, *, progress: Progress | None = None) -> Image:
+        with self._host.effect(f"build {tag}"):
+            return self.add(tag, build.model_dump_json())
+
+    def keep(self, image: Image, stack: str, service: str) -> str:
+        tag = kept_tag(stack, service, image.identity)
+        if tag in self.tags:
+            return tag
+        if self.local.get(image.reference) != image.identity:
+            raise ImageMissing(f"{image.reference} on this host is not the image that was planned with any more")
+        with self._host.effect(f"keep {tag}"):
+            self.tags[tag] = image.identity
+        return tag
+
+    def prune(self, keep: Sequence[str]) -> tuple[str, ...]:
+        used = {container.body["Image"] for container in self._host.by_name.values()}
+        condemned = sorted(tag for tag in self.tags if tag.startswith(KEPT) and tag not in used and tag not in keep)
+        for tag in condemned:
+            with self._host.effect(f"remove image {tag}"):
+                del self.tags[tag]
+        return tuple(condemned)
+
+
+def _digest(content: str) -> str:
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()

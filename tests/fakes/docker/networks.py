@@ -1,0 +1,87 @@
+"""Networks in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stampede.errors import DaemonError, Foreign
+from stampede.planning.found import FoundNetwork
+from stampede.stackfile.models import Network
+
+if TYPE_CHECKING:
+    from tests.fakes.docker.host import FakeDockerHost
+
+
+class FakeNetworks:
+    """See contract.Networks."""
+
+    def __init__(self, host: FakeDockerHost) -> None:
+        self._host = host
+        self._made: dict[str, tuple[str, FoundNetwork]] = {}
+
+    def add_foreign(self, name: str, subnet: str = "172.30.0.0/24") -> None:
+        """A network that somebody else made is there."""
+        self._made[name] = (
+            "",
+            FoundNetwork(id=_id_of(name), name=name, stack="", subnet=subnet),
+        )
+
+    def of_cluster(self, cluster: str) -> list[FoundNetwork]:
+        return sorted((found for owner, found in self._made.values() if owner == cluster), key=lambda n: n.name)
+
+    def ensure_network(self, network: Network, *, cluster: str, stack: str, subnet: str | None = None) -> FoundNetwork:
+        self._host.answer()
+        there = self._made.get(network.name)
+        if network.external:
+            if there is None:
+                raise DaemonError(f"the external network {network.name} does not exist")
+            return there[1]
+        if there is not None:
+            if there[0] != cluster or there[1].stack != stack:
+                raise Foreign(f"a network named {network.name} exists already and is not of stack {stack}")
+            return there[1]
+        said = next((pool.subnet for pool in network.ipam.config if pool.subnet), subnet) or ""
+        with self._host.effect(f"make network {network.name}"):
+            found = FoundNetwork(
+                id=_id_of(network.name),
+                name=network.name,
+                stack=stack,
+                subnet=said,
+                internal=network.internal,
+            )
+            self._made[network.name] = (cluster, found)
+        return found
+
+    def remove_network(self, name: str) -> None:
+        self._host.answer()
+        there = self._made.get(name)
+        if there is None:
+            return
+        if not there[0]:
+            raise Foreign(f"network {name} was not made by Stampede")
+        if any(name in c.attached and c.found.state == "running" for c in self._host.by_name.values()):
+            raise DaemonError(f"network {name} has active endpoints")
+        with self._host.effect(f"remove network {name}"):
+            del self._made[name]
+
+    def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
+        there = self._host.containers.get(container)
+        if network in there.attached:
+            return
+        with self._host.effect(f"connect {there.found.name} to {network}"):
+            self._host.containers.attach(there, network, address)
+
+    def taken_subnets(self) -> tuple[str, ...]:
+        self._host.answer()
+        return tuple(sorted({"172.17.0.0/16", *(found.subnet for _, found in self._made.values() if found.subnet)}))
+
+    def used_addresses(self, network: str) -> dict[str, str]:
+        self._host.answer()
+        everyone = [container.found for container in self._host.by_name.values()]
+        return {found.addresses[network]: found.name for found in everyone if network in found.addresses}
+
+
+def _id_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

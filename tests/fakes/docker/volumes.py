@@ -1,0 +1,77 @@
+"""Volumes in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from stampede.errors import DaemonError, Foreign
+from stampede.planning.found import FoundVolume
+from stampede.stackfile.models import Volume
+
+if TYPE_CHECKING:
+    from tests.fakes.docker.host import FakeDockerHost
+
+
+class FakeVolumes:
+    """See contract.Volumes."""
+
+    def __init__(self, host: FakeDockerHost) -> None:
+        self._host = host
+        self._made: dict[str, tuple[str, str]] = {}
+        self._anonymous: set[str] = set()
+
+    def add_foreign(self, name: str) -> None:
+        """A volume that somebody else made is there."""
+        self._made[name] = ("", "")
+
+    def anonymous(self, serial: str, mounts: list[dict[str, Any]]) -> dict[str, str]:
+        """The anonymous volumes of a new container, by target: taken over, or new."""
+        held = {}
+        for mount in mounts:
+            name = mount.get("Source") or hashlib.sha256(f"{serial}{mount['Target']}".encode()).hexdigest()
+            if mount["Type"] == "volume" and name not in self._made:
+                held[mount["Target"]] = name
+        self._anonymous |= set(held.values())
+        return held
+
+    def drop(self, names: set[str]) -> None:
+        """Those are gone that no container holds any more."""
+        self._anonymous -= names - self._held()
+
+    def exists(self, name: str) -> bool:
+        return name in self._made or name in self._anonymous
+
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
+        self._host.answer()
+        there = self._made.get(volume.name)
+        if there is None and volume.external:
+            raise DaemonError(f"the external volume {volume.name} does not exist")
+        if there is None:
+            with self._host.effect(f"make volume {volume.name}"):
+                self._made[volume.name] = there = (cluster, stack)
+        if not volume.external and there != (cluster, stack):
+            raise Foreign(f"a volume named {volume.name} exists already and is not of stack {stack}")
+        return FoundVolume(name=volume.name, stack=there[1])
+
+    def remove_volume(self, name: str) -> None:
+        self._host.answer()
+        there = self._made.get(name)
+        if there is None:
+            return
+        if not there[0]:
+            raise Foreign(f"volume {name} was not made by Stampede")
+        if name in self._held():
+            raise DaemonError(f"volume {name} is in use")
+        with self._host.effect(f"remove volume {name}"):
+            del self._made[name]
+
+    def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
+        self._host.answer()
+        ours = sorted((name, owner[1]) for name, owner in self._made.items() if owner[0] == cluster)
+        return tuple(FoundVolume(name=name, stack=of) for name, of in ours if stack in (None, of))
+
+    def _held(self) -> set[str]:
+        mounts = [mount for c in self._host.by_name.values() for mount in c.body["HostConfig"]["Mounts"]]
+        named = {mount.get("Source", "") for mount in mounts if mount["Type"] == "volume"}
+        return named | {name for c in self._host.by_name.values() for name in c.found.anonymous_volumes.values()}
