@@ -16,15 +16,19 @@ from typing import Any
 from uuid import UUID
 
 import anyio.abc
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow
+from prefect.logging import get_logger
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
+from stampede.control_plane.services import write_private
 from stampede.deployments.background import keep_running
 from stampede.deployments.host_worker_engine import run_in_this_loop
 from stampede.deployments.host_worker_lock import host_lock
@@ -41,6 +45,8 @@ GRACE_S = 10.0
 
 AnyFlow = Flow[..., Any]
 Job = Callable[[], Awaitable[None]]
+
+_log = get_logger("stampede.worker")
 
 
 class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResult]):
@@ -87,6 +93,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         Raises: Refused when another worker of this host is running.
         """
         with host_lock(self.places, self.host):
+            await server_answers()
             async with AsyncClientContext():
                 await self.setup()
                 self._loops = [asyncio.create_task(loop) for loop in self._everlasting()]
@@ -180,6 +187,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         watching = watch_queues(self.client, POOL, queues, self._wake.set, self._cancel, self._resync)
         self._loops.append(asyncio.create_task(watching))
         self._prepared = True
+        write_private(self.places.run / "worker.ready", f"{self.host} {os.getpid()}\n")
 
     @property
     def _group(self) -> anyio.abc.TaskGroup:
@@ -207,6 +215,18 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         busy = {*self._running, *self._submitting_flow_run_ids}
         for flow_run_id in await close_cancelled(self.client, POOL, sorted(self._work_queues), busy):
             self._cancel(flow_run_id)
+
+
+async def server_answers() -> None:
+    """Return once the Prefect API answers, however long that takes."""
+    async with httpx.AsyncClient(timeout=5.0) as probe:
+        while True:
+            try:
+                if (await probe.get(f"{PREFECT_API_URL.value()}/health")).is_success:
+                    return
+            except httpx.TransportError as error:
+                _log.debug("waiting for the Prefect API: %r", error)
+            await asyncio.sleep(0.5)
 
 
 async def ensure_queues(client: PrefectClient, queues: Sequence[str]) -> None:

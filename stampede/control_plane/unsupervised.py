@@ -1,0 +1,73 @@
+"""Start and stop the services where there is no systemd, by way of our own supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import stampede
+from stampede import programs
+from stampede.control_plane import services
+from stampede.control_plane.processes import read_pid
+from stampede.control_plane.supervisor import PID_FILE, STOPPED_FILE
+from stampede.errors import StampedeError
+from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
+
+STOP_DEADLINE_S = 60.0
+
+
+class OwnSupervisor:
+    """Keeps services running by way of `stampede.control_plane.supervisor`."""
+
+    @staticmethod
+    def start(places: Places) -> None:
+        """Afterwards a supervisor runs that wants every service up."""
+        (places.run / STOPPED_FILE).unlink(missing_ok=True)
+        if (running := read_pid(places.run / PID_FILE)) is not None:
+            running.send(signal.SIGHUP)
+            return
+        environment = os.environ | {
+            STATE_VARIABLE: str(places.state),
+            RUN_VARIABLE: str(places.run),
+            "PYTHONPATH": str(Path(stampede.__file__).resolve().parents[1]),
+        }
+        programs.run([sys.executable, "-m", "stampede.control_plane.supervisor"], env=environment)
+
+    @staticmethod
+    def stop(places: Places, *, everything: bool) -> None:
+        """Afterwards the services do not run, those that carry traffic excepted. Raises: StampedeError after 60 s."""
+        places.run.joinpath(STOPPED_FILE).touch()
+        if read_pid(places.run / PID_FILE) is None:
+            programs_left = OwnSupervisor.processes(places)
+            if not programs_left:
+                return
+            OwnSupervisor._adopt(places)
+        supervisor = read_pid(places.run / PID_FILE)
+        if supervisor is not None:
+            supervisor.send(signal.SIGTERM if everything else signal.SIGHUP)
+        staying = set() if everything else {one.name for one in services.load(places).values() if one.traffic}
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        while set(dict(OwnSupervisor.processes(places))) - staying - ({"supervisor"} if staying else set()):
+            if time.monotonic() > deadline:
+                raise StampedeError(f"The services did not stop within {STOP_DEADLINE_S:.0f} s")
+            time.sleep(0.1)
+
+    @staticmethod
+    def processes(places: Places) -> tuple[tuple[str, int], ...]:
+        """The services that run, and the supervisor, with their pids."""
+        names = [*services.load(places), "supervisor"]
+        found = [(name, read_pid(places.run / f"{name}.pid")) for name in names]
+        return tuple((name, process.pid) for name, process in found if process is not None)
+
+    @staticmethod
+    def _adopt(places: Places) -> None:
+        """A supervisor that was killed left services behind: a new one takes them over, in order to stop them."""
+        stopped = places.run / STOPPED_FILE
+        OwnSupervisor.start(places)
+        stopped.touch()
+        deadline = time.monotonic() + 10
+        while read_pid(places.run / PID_FILE) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
