@@ -23,9 +23,12 @@ async def ensure_listeners(
 ) -> tuple[Listener, ...]:
     """Afterwards this host listens on exactly these ports for `stack`; returns them with the ports that were chosen.
 
-    `kept` are earlier choices by key, which win while they fit. Nothing is reloaded where nothing changed.
+    `kept` are earlier choices by key, which win while they fit. HAProxy is started if need be, and not
+    reloaded where nothing changed.
     Raises: Foreign or PortTaken for a port that somebody else has, DaemonError when HAProxy refuses.
     """
+    if wanted:
+        await in_thread(haproxy.ensure_running)
     taken = await in_thread(haproxy.taken_ports, stack)
     chosen = choose_ports(wanted, taken, kept)
     listeners = tuple(listener_for(port, chosen) for port in wanted)

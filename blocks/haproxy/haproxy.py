@@ -14,7 +14,7 @@ from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_
 from stampede.balancer.render import frontend_of
 from stampede.balancer.runtime import FoundServer, ListenerStatistics, Row, Statistics, parse_info, parse_rows
 from stampede.blocks.haproxy.files import BalancerFiles
-from stampede.blocks.haproxy.process import HAProxyProcess, service_argv
+from stampede.blocks.haproxy.process import HAProxyProcess, service_argv, start_under_supervision
 from stampede.blocks.haproxy.rotation import Rotation
 from stampede.blocks.haproxy.sockets import Socket, wait_until
 from stampede.blocks.haproxy.taken import foreign_sockets, refuse_absent, refuse_taken
@@ -25,7 +25,7 @@ __all__ = ["HAProxy", "service_argv"]
 
 
 class HAProxy:
-    """The HAProxy whose files and sockets are in `places`. It is started by the host's supervisor, not from here."""
+    """The HAProxy whose files and sockets are in `places`. It is the host's supervisor that runs it."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
@@ -41,6 +41,14 @@ class HAProxy:
             self._files.write_config()
         self.places.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._files.config
+
+    def ensure_running(self, limit_s: float = 20.0) -> bool:
+        if self._process.is_running():
+            return False
+        self.ensure_config()
+        start_under_supervision(self.places)
+        self._process.wait_for_answer(limit_s)
+        return True
 
     def wait_running(self, limit_s: float) -> None:
         """It answers, with the listeners of the files. Raises: DaemonUnavailable after `limit_s`."""
@@ -59,17 +67,9 @@ class HAProxy:
                 self._files.write(after)
             elif not self._files.config.exists():
                 self._files.write_config()
-            wanted = self._files.fingerprint()
-            if self._process.fingerprint() == wanted:
-                return False
-            try:
-                self._process.reload(wanted)
-            except Transient:
-                raise  # the files hold, and the next call finds whether HAProxy has come to them
-            except DaemonError:
-                self._files.write(before)
-                raise
-            return True
+            if not after.listeners and not self._process.pids():
+                return after != before  # where no HAProxy runs, nothing is published
+            return self._take_over(before)
 
     def add_server(self, stack: str, service: str, name: str, address: str) -> bool:
         with self._files.locked():
@@ -157,6 +157,20 @@ class HAProxy:
     def taken_ports(self, stack: str) -> Collection[int]:
         others = {one.port for other in self._files.stacks() if other.stack != stack for one in other.listeners}
         return others | {found.port for found in foreign_sockets(self._process.pids())}
+
+    def _take_over(self, before: BalancedStack) -> bool:
+        """HAProxy has the listeners of the files; when it cannot start with them, the files are as `before`."""
+        wanted = self._files.fingerprint()
+        if self._process.fingerprint() == wanted:
+            return False
+        try:
+            self._process.reload(wanted)
+        except Transient:
+            raise  # the files hold, and the next call finds whether HAProxy has come to them
+        except DaemonError:
+            self._files.write(before)
+            raise
+        return True
 
     def _start_leaving(self, stack: str, service: str, name: str) -> tuple[tuple[Listener, ...], bool]:
         """Marks a server in the files as draining; returns the listeners it stands behind, and whether it was known.

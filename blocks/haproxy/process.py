@@ -8,11 +8,14 @@ from pathlib import Path
 from stampede.balancer.runtime import parse_failed_reloads, parse_info
 from stampede.blocks.haproxy.sockets import Socket, wait_until
 from stampede.blocks.haproxy.taken import processes_with
+from stampede.control_plane import services
+from stampede.control_plane.systemd import UNITS
 from stampede.errors import DaemonError, DaemonUnavailable
 from stampede.places import Places
 from stampede.programs import run
 
 _RELOAD_WITHIN_S = 20.0
+_UNIT = "stampede-haproxy"
 _COMPLAINT = re.compile(r"\[ALERT\].*?\bconfig : (.*)")
 
 
@@ -28,6 +31,15 @@ def service_argv(places: Places) -> list[str]:
     return ["haproxy", "-W", "-db", "-S", f"{master_socket(places)},mode,600", "-f", str(places.host / "haproxy.cfg")]
 
 
+def start_under_supervision(places: Places) -> None:
+    """Afterwards systemd or the host's own supervisor keeps HAProxy running, also after a reboot."""
+    unit = UNITS / f"{_UNIT}.service"
+    if unit.exists() and str(places.host / "haproxy.cfg") in unit.read_text():
+        run(["systemctl", "enable", "--now", "--quiet", _UNIT])
+    else:
+        services.add(places, services.Service(name="haproxy", argv=tuple(service_argv(places)), traffic=True))
+
+
 class HAProxyProcess:
     """Finds, asks and reloads the HAProxy that `service_argv` started."""
 
@@ -40,6 +52,18 @@ class HAProxyProcess:
     def pids(self) -> frozenset[int]:
         """Master, worker, and workers of before that still serve their last connections; none if it does not run."""
         return processes_with(str(self._config))
+
+    def is_running(self) -> bool:
+        """Whether it answers; a process that does not is none that serves."""
+        try:
+            return bool(self._admin.ask("show info"))
+        except DaemonUnavailable:
+            return False
+
+    def wait_for_answer(self, limit_s: float) -> None:
+        """It answers, whatever it runs. Raises: DaemonUnavailable after `limit_s`."""
+        if not wait_until(self.is_running, limit_s):
+            raise DaemonUnavailable(f"haproxy did not answer within {limit_s:g} s", f"its log is below {self._logs}")
 
     def fingerprint(self) -> str:
         """That of the configuration the worker runs. Raises: DaemonUnavailable."""

@@ -16,10 +16,18 @@ class Balancer(Protocol):
     All raise DaemonUnavailable (Transient) when HAProxy does not answer; what is written to files by then holds.
     """
 
+    def ensure_running(self, limit_s: float = 20.0) -> bool:
+        """HAProxy runs, and the host's supervisor keeps it so; True if it had to be started.
+
+        Raises: DaemonUnavailable when it does not answer within `limit_s`.
+        """
+        ...
+
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         """Exactly these ports of `stack` are published; the servers of services that still have one stay.
 
-        True if HAProxy was reloaded, which happens only for a change of listeners. Raises: Foreign when another
+        True if this changed something; HAProxy is reloaded only for a change of listeners. Publishing nothing needs no
+        HAProxy that runs. Raises: Foreign when another
         stack publishes the port, PortTaken when another program listens there, DaemonError (with the line) when
         HAProxy refuses the configuration; in all three the old one stays in force.
         """

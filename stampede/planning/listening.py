@@ -60,12 +60,13 @@ def compare_listening(
             removed.append(f"{listener.service} {listener.bind}")
     balanced_services = {port.service for port in ports}
     known = {(server.service, server.name) for server in balanced.servers}
+    in_service = {(server.service, server.name) for server in balanced.servers if server.in_service}
     here = {(found.service, found.name) for found in staying}
     there = {(f.service, f.name) for f in staying if f.service in balanced_services and f.state == "running"}
     return Listening(
         added=tuple(f"{port.service} {port.host_ip or '*'}:{port.fixed or 'chosen'}" for port in unserved),
         removed=tuple(removed),
-        joining=tuple(Member(service=s, name=n) for s, n in sorted(there - known)),
+        joining=tuple(Member(service=s, name=n) for s, n in sorted(there - in_service)),
         leaving=tuple(Member(service=s, name=n) for s, n in sorted(known - here)),
     )
 

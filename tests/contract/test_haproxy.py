@@ -241,6 +241,16 @@ def test_without_haproxy_verbs_are_transient_and_take_effect_when_it_is_back(hos
     assert [one.bind for one in host.balancer.statistics().listeners] == [wanted.bind]
 
 
+def test_to_publish_nothing_no_haproxy_has_to_run(host: Host) -> None:
+    host.balancer.configure("shop", [listener(host)])
+    host.stop_haproxy()
+    assert host.balancer.configure("shop", []) is True
+    assert host.balancer.configure("shop", []) is False
+    assert host.balancer.configure("blog", []) is False
+    host.start_haproxy()
+    assert host.balancer.statistics().listeners == ()
+
+
 def test_a_stack_that_publishes_nothing_leaves_nothing(host: Host) -> None:
     host.balancer.configure("shop", [listener(host)])
     serve(host, "web-1", "127.0.0.2")

@@ -13,11 +13,13 @@ class FakeHAProxy:
     """Serves at once. `answering` are the addresses that accept connections, `connections` those open per instance.
 
     `foreign_ports` are held by another program. With `running` false every verb that asks HAProxy raises, after the
-    change has reached the files, as the real one does. `refuses` is a complaint about the next configuration.
+    change has reached the files, as the real one does; `out_of_order` keeps it from being started. `refuses` is a
+    complaint about the next configuration.
     """
 
     def __init__(self) -> None:
         self.running = True
+        self.out_of_order = False
         self.refuses = ""
         self.reloads = 0
         self.answering: set[str] = set()
@@ -25,6 +27,12 @@ class FakeHAProxy:
         self.foreign_ports: set[int] = set()
         self._files: dict[str, BalancedStack] = {}
         self._in_force: dict[str, tuple[Listener, ...]] = {}
+
+    def ensure_running(self, limit_s: float = 20.0) -> bool:
+        if self.out_of_order:
+            raise DaemonUnavailable(f"haproxy did not answer within {limit_s:g} s")
+        started, self.running = not self.running, True
+        return started
 
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         before = self.desired(stack)
@@ -38,6 +46,9 @@ class FakeHAProxy:
             if self.refuses:
                 raise DaemonError(f"haproxy refused the new configuration: {self.refuses}")
             self._write(after)
+        if not after.listeners and not self.running:
+            self._in_force.pop(stack, None)
+            return after != before
         self._ask()
         if self._in_force.get(stack, ()) == after.listeners:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from stampede.balancer.listeners import Listener
+from stampede.blocks.haproxy import service_argv
 from stampede.errors import BadInput, DaemonError, DaemonUnavailable, PortTaken
 from tests.functional.balancer.load import load
 from tests.functional.balancer.running import Backends, RunningHAProxy, free_port, running_backends, running_haproxy
@@ -247,6 +249,18 @@ def test_when_a_worker_is_killed_a_restart_from_files_serves_the_same(
         haproxy.block.servers("shop")
     haproxy.start()
     assert answers(wanted.port) == {"web-2", "web-3"}
+
+
+def test_the_supervisor_is_told_to_run_haproxy(backends: Backends) -> None:
+    with running_haproxy(started=False) as haproxy:
+        with pytest.raises(DaemonUnavailable, match="its log"):
+            haproxy.block.ensure_running(0.1)
+        service = json.loads((haproxy.places.host / "services/haproxy.json").read_text())
+        assert service["argv"] == service_argv(haproxy.places)
+        assert service["traffic"] is True
+        haproxy.start()
+        assert haproxy.block.ensure_running() is False
+        assert haproxy.block.configure("shop", [listener(backends)]) is True
 
 
 def test_a_server_taken_out_while_haproxy_was_dead_does_not_come_back(

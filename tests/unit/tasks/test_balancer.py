@@ -37,6 +37,14 @@ async def test_listeners_are_published_once(haproxy: FakeHAProxy) -> None:
     assert haproxy.reloads == 1
 
 
+async def test_haproxy_is_started_for_the_first_listener_and_not_for_none(haproxy: FakeHAProxy) -> None:
+    haproxy.running = False
+    await ensure_listeners.fn(haproxy, "shop", (), {})
+    assert not haproxy.running
+    await ensure_listeners.fn(haproxy, "shop", wanted(Port(target=8080, published="80")), {})
+    assert haproxy.running
+
+
 async def test_a_chosen_port_avoids_what_is_taken_and_is_kept(haproxy: FakeHAProxy) -> None:
     haproxy.foreign_ports = {7000}
     ports = wanted(Port(target=8080, published="7000-7010"))
