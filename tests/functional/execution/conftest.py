@@ -1,0 +1,116 @@
+"""A control plane of its own for these tests, on a free port, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stampede import control_plane
+from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
+from stampede.results import FINAL_STATES, read_result
+
+HOST = "h1"
+FLOWS = "tests.functional.execution.sample_flows"
+
+
+@dataclass
+class Plane:
+    """A running control plane, and what tests do with it."""
+
+    places: Places
+    http: httpx.Client
+    counts: Path
+
+    def start(self, flow: str, **parameters: Any) -> str:
+        found = self.http.get(f"/deployments/name/{flow}/any").raise_for_status().json()
+        made = self.http.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+        return str(made.raise_for_status().json()["id"])
+
+    def run_of(self, run_id: str) -> dict[str, Any]:
+        while True:
+            try:
+                run: dict[str, Any] = self.http.get(f"/flow_runs/{run_id}").raise_for_status().json()
+            except httpx.TransportError:
+                time.sleep(0.2)
+            else:
+                return run
+
+    def wait(self, run_id: str, timeout_s: float = 90) -> dict[str, Any]:
+        return self.wait_for(run_id, FINAL_STATES, timeout_s)
+
+    def wait_for(self, run_id: str, kinds: frozenset[str], timeout_s: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
+        while (run := self.run_of(run_id))["state_type"] not in kinds:
+            assert time.monotonic() < deadline, f"{run['name']} is still {run['state_type']}"
+            time.sleep(0.05)
+        return run
+
+    def result(self, flow: str, **parameters: Any) -> Any:
+        return read_result(self.http, self.wait(self.start(flow, **parameters)))
+
+    def cancel(self, run_id: str) -> None:
+        body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+        self.http.post(f"/flow_runs/{run_id}/set_state", json=body).raise_for_status()
+
+    def children(self, run_id: str) -> list[dict[str, Any]]:
+        body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}, "sort": "START_TIME_ASC"}
+        found: list[dict[str, Any]] = self.http.post("/flow_runs/filter", json=body).raise_for_status().json()
+        return found
+
+    def counted(self, name: str) -> int:
+        path = self.counts / name
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def until_counted(self, name: str, timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not self.counted(name):
+            assert time.monotonic() < deadline, f"{name} was never reached"
+            time.sleep(0.05)
+
+    def pid(self, name: str) -> int | None:
+        return dict(control_plane.status(self.places).processes).get(name)
+
+    def until_healthy(self, timeout_s: float = 120) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not control_plane.status(self.places).healthy:
+            assert time.monotonic() < deadline, "the control plane did not come back"
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    root = tmp_path_factory.mktemp("control-plane")
+    places = Places(root / "state", root / "run")
+    counts = root / "counts"
+    counts.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(places.state))
+        patch.setenv(RUN_VARIABLE, str(places.run))
+        patch.setenv("STAMPEDE_HOST", HOST)
+        patch.setenv("STAMPEDE_FLOWS", f"{FLOWS}:FLOWS")
+        patch.setenv("STAMPEDE_BACKGROUND", f"{FLOWS}:BACKGROUND")
+        patch.setenv("COUNTS", str(counts))
+        for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+            patch.delenv(name)
+        try:
+            control_plane.start(places, port=free_port())
+            url, auth = control_plane.connect(places)
+            user, _, password = auth.partition(":")
+            with httpx.Client(base_url=url, auth=(user, password), timeout=60) as http:
+                yield Plane(places, http, counts)
+        finally:
+            control_plane.stop(places, everything=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,134 @@
+"""The embedded control plane: files, access, supervision, deployments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stampede import control_plane
+from stampede.control_plane import services
+from stampede.control_plane.processes import read_pid
+from stampede.control_plane.settings import read_env, worker_env
+from stampede.errors import Refused
+from tests.functional.execution.conftest import Plane
+
+pytestmark = pytest.mark.functional
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_secrets_and_directories_are_readable_by_their_owner_only(plane: Plane) -> None:
+    places = plane.places
+    assert {mode(folder) for folder in (places.state, places.server, places.host, places.logs, places.run)} == {0o700}
+    files = [path for path in places.state.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"password", "encryption-key", "server.env", "worker.env", "server.log"}
+    assert {path.name: oct(mode(path)) for path in files if mode(path) & 0o077} == {}
+
+
+def test_no_secret_is_on_a_command_line(plane: Plane) -> None:
+    password = (plane.places.server / "password").read_text().strip()
+    for _, pid in control_plane.status(plane.places).processes:
+        assert password not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_without_the_password_the_api_answers_401(plane: Plane) -> None:
+    assert httpx.get(f"{plane.http.base_url}flows/count").status_code in {401, 405}
+    assert httpx.post(f"{plane.http.base_url}flows/filter", json={}).status_code == 401
+
+
+def test_a_second_start_changes_nothing(plane: Plane) -> None:
+    before = control_plane.status(plane.places)
+    assert control_plane.start(plane.places) == before
+
+
+def test_a_twin_of_the_worker_refuses_to_start(plane: Plane) -> None:
+    environment = os.environ | read_env(worker_env(plane.places))
+    twin = [sys.executable, "-m", "stampede.deployments.worker_entry"]
+    done = subprocess.run(twin, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == Refused.exit_code
+    assert "running here already" in done.stdout + done.stderr
+
+
+def test_a_killed_supervisor_is_replaced_by_one_that_adopts_what_runs(plane: Plane) -> None:
+    before = dict(control_plane.status(plane.places).processes)
+    os.kill(before["supervisor"], signal.SIGKILL)
+    plane.until_healthy()
+    after = dict(control_plane.start(plane.places).processes)
+    assert (after["server"], after["worker"]) == (before["server"], before["worker"])
+    assert after["supervisor"] != before["supervisor"]
+
+
+def test_services_are_added_respawned_and_removed_while_the_supervisor_runs(plane: Plane) -> None:
+    pid_file = plane.places.run / "sleeper.pid"
+    services.add(plane.places, control_plane.Service("sleeper", ("sleep", "1000"), traffic=True))
+    try:
+        first = _wait_for_pid(pid_file, other_than=0)
+        os.kill(first, signal.SIGKILL)
+        assert _wait_for_pid(pid_file, other_than=first) != first
+    finally:
+        services.remove(plane.places, "sleeper")
+    deadline = time.monotonic() + 10
+    while read_pid(pid_file) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_registering_again_keeps_schedules_of_a_stack(plane: Plane) -> None:
+    assert _register(plane, "ensure") == ""
+    (deployment,) = [one for one in _deployments(plane) if one["name"] == "webshop" and "fail-typed" in one["path"]]
+    assert deployment["parameters"] == {"stack": "webshop"}
+    assert "stack:webshop" in deployment["tags"]
+    schedule = [{"schedule": {"cron": "0 3 * * *"}, "active": True}]
+    plane.http.post(f"/deployments/{deployment['id']}/schedules", json=schedule).raise_for_status()
+    assert _register(plane, "ensure") == ""
+    again = plane.http.get(f"/deployments/{deployment['id']}").raise_for_status().json()
+    assert [one["schedule"]["cron"] for one in again["schedules"]] == ["0 3 * * *"]
+    assert _register(plane, "remove") == ""
+    assert [one for one in _deployments(plane) if one["name"] == "webshop"] == []
+
+
+def _deployments(plane: Plane) -> list[dict[str, object]]:
+    found = plane.http.post("/deployments/filter", json={"limit": 200}).raise_for_status().json()
+    names = {one["id"]: one["name"] for one in plane.http.post("/flows/filter", json={}).raise_for_status().json()}
+    return [one | {"path": f"{names[one['flow_id']]}/{one['name']}"} for one in found]
+
+
+def _register(plane: Plane, what: str) -> str:
+    """In a process with the worker's settings, as the flows do it. Returns what went wrong."""
+    call = {
+        "ensure": "ensure_stack_deployments(client, FLOWS, 'webshop')",
+        "remove": "remove_stack_deployments(client, 'webshop')",
+    }[what]
+    code = f"""
+import asyncio
+from prefect.client.orchestration import get_client
+from stampede.deployments.register import ensure_stack_deployments, remove_stack_deployments
+from tests.functional.execution.sample_flows import FLOWS
+async def main():
+    async with get_client() as client:
+        await {call}
+asyncio.run(main())
+"""
+    environment = os.environ | read_env(worker_env(plane.places))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    return "" if done.returncode == 0 else done.stderr[-2000:]
+
+
+def _wait_for_pid(path: Path, other_than: int) -> int:
+    deadline = time.monotonic() + 15
+    while (found := read_pid(path)) is None or found.pid == other_than:
+        assert time.monotonic() < deadline, f"{path} never named a process"
+        time.sleep(0.05)
+    return found.pid
