@@ -14,7 +14,7 @@ OVERRIDES = tuple(f"{stem}.override.{end}" for stem in ("compose", "docker-compo
 
 def default_files(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The files of COMPOSE_FILE (from the environment or .env), else compose.yaml here or in a directory above."""
-    if named := environ.get("COMPOSE_FILE") or _dotenv(cwd / ".env").get("COMPOSE_FILE"):
+    if named := environ.get("COMPOSE_FILE") or dotenv(cwd / ".env").get("COMPOSE_FILE"):
         separator = environ.get("COMPOSE_PATH_SEPARATOR") or ":"
         return tuple(Path(word) for word in named.split(separator) if word)
     for directory in (cwd, *cwd.parents):
@@ -26,11 +26,11 @@ def default_files(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
     return ()
 
 
-def _dotenv(file: Path) -> dict[str, str]:
-    """NAME=value lines, as far as COMPOSE_FILE needs them."""
+def dotenv(file: Path) -> dict[str, str]:
+    """NAME=value lines of an env file, as far as simple ones go; none of a file that cannot be read."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return {}
     pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}

@@ -157,12 +157,32 @@ def _key_type(found: re.Match[str]) -> Complaint:
     return Complaint(path, "keys must be strings", f'write "{found["key"]}":')
 
 
-@form(r"env file (?P<file>.*) not found: .*")
+@form(r"(?P<kind>env|label) file (?P<file>.*) not found: .*")
 def _env_file(found: re.Match[str]) -> Complaint:
-    trace = Trace(key="env_file", word=FilePath(found["file"]).name)
-    return Complaint(
-        (), f"the env file {found['file']} does not exist", "create it, or say required: false", trace=trace
-    )
+    trace = Trace(key=f"{found['kind']}_file", word=FilePath(found["file"]).name)
+    message = f"the {found['kind']} file {found['file']} does not exist"
+    return Complaint((), message, "create it, or correct the name", trace=trace)
+
+
+@form(r"couldn't find env file: (?P<file>.*)")
+def _named_env_file(found: re.Match[str]) -> Complaint:
+    return Complaint((), f"the env file {found['file']} does not exist", "create it, or correct the name")
+
+
+@form(r"failed to read (?P<file>.*): line (?P<line>\d+): .*")
+def _not_an_env_file(found: re.Match[str]) -> Complaint:
+    message = "expected NAME=value"  # the reference quotes the line, which may hold a password
+    return Complaint((), message, "quotes must be closed", trace=Trace(found["file"], int(found["line"])))
+
+
+@form(r'invalid project name "(?P<name>.*)": must consist (?P<text>.*)')
+def _project_name(found: re.Match[str]) -> Complaint:
+    return Complaint(("name",), f"{found['name']} is no name of a stack", f"it must consist {found['text']}")
+
+
+@form(r"project name must not be empty")
+def _no_project_name(found: re.Match[str]) -> Complaint:
+    return Complaint(("name",), "the stack has no name", "say name: NAME in the file, or -p NAME")
 
 
 @form(r'cannot extend service "(?P<service>.+?)" in (?P<file>.*): service "?(?P<base>.*?)"? not found.*')
@@ -224,7 +244,9 @@ def _port(found: re.Match[str]) -> Complaint:
     return Complaint((), message, hint, trace=Trace(key="ports", word=found["word"]))
 
 
-@form(r"services\.deploy\.replicas: can't set container_name and (?P<service>\S+) as container name must be unique")
+@form(
+    r"services\.(?:deploy\.replicas|scale): can't set container_name and (?P<service>\S+) as container name must be unique"
+)
 def _one_name(found: re.Match[str]) -> Complaint:
     message = "several replicas cannot all have this name"
     return Complaint(("services", found["service"], "container_name"), message, "leave it out, or say replicas: 1")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stampede.programs import Finished, ProgramMissing, run
 
-RESOLVE_TIMEOUT_S = 60.0
+RESOLVE_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)

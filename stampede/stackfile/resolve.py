@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ import yaml
 from stampede.errors import StackFileError
 from stampede.stackfile.complaint import Complaint
 from stampede.stackfile.content import embed_content
-from stampede.stackfile.default_files import default_files
+from stampede.stackfile.default_files import default_files, dotenv
 from stampede.stackfile.document import interpret
 from stampede.stackfile.messages import complaint_of, warnings_of
 from stampede.stackfile.models import Stack
 from stampede.stackfile.reference import Request, ask_reference
-from stampede.stackfile.sources import Sources
+from stampede.stackfile.shape import check_shape
+from stampede.stackfile.sources import STDIN, Sources
 from stampede.stackfile.yamltext import read_yaml
 
-STDIN = Path("-")
+Mask = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def load(request: Request) -> LoadedStack:
     files = request.files or default_files(request.cwd, request.environ)
     sources = Sources.read(files, request.cwd, request.stdin)
     try:
+        check_shape(sources)
         answer = ask_reference(request)
         if answer.code:
             raise complaint_of(answer.err)
@@ -79,13 +81,17 @@ def load(request: Request) -> LoadedStack:
         reading = interpret(document)
     except Complaint as complaint:
         complaint.path, where = sources.find(complaint)
-        raise _discreet(complaint, sources, request).as_error(where) from None
-    warnings = _masked(warnings_of(answer.err), sources, request)
-    return LoadedStack(reading.stack, document, (*warnings, *reading.warnings), files)
+        raise _discreet(complaint, _mask(sources, request)).as_error(where) from None
+    warnings = [*warnings_of(answer.err), *reading.warnings]
+    return LoadedStack(
+        reading.stack, document, tuple(map(_mask(sources, request), warnings)) if warnings else (), files
+    )
 
 
 def _check_words(request: Request) -> None:
-    """No program takes a zero byte in its arguments. Raises: StackFileError."""
+    """The directory exists, and no word has a zero byte, which no program takes. Raises: StackFileError."""
+    if not request.cwd.is_dir():
+        raise StackFileError(f"{request.cwd} is no directory", "name one that exists")
     words = [*map(str, request.files), *map(str, request.env_files), *request.profiles, request.project_name or ""]
     for word in words:
         if "\0" in word:
@@ -103,13 +109,17 @@ def _document(text: str) -> dict[str, Any]:
     return document
 
 
-def _discreet(complaint: Complaint, sources: Sources, request: Request) -> Complaint:
-    complaint.message, complaint.hint = _masked([complaint.message, complaint.hint], sources, request)
+def _discreet(complaint: Complaint, hide: Mask) -> Complaint:
+    complaint.message, complaint.hint = hide(complaint.message), hide(complaint.hint)
+    complaint.path = tuple(map(hide, complaint.path))
     return complaint
 
 
-def _masked(texts: Sequence[str], sources: Sources, request: Request) -> list[str]:
-    """The texts without words that may be secret."""
-    words = sorted(sources.confidential(request.environ), key=len, reverse=True) if any(texts) else []
+def _mask(sources: Sources, request: Request) -> Mask:
+    """A function that hides the words of a text which may be secret."""
+    first = next((source.path.parent for source in sources.files), request.cwd)
+    env_files = [request.cwd / ".env", first / ".env", *(request.cwd / file for file in request.env_files)]
+    environ = {name: value for file in env_files for name, value in dotenv(file).items()} | dict(request.environ)
+    words = sorted(sources.confidential(environ), key=len, reverse=True)
     hidden = re.compile("|".join(map(re.escape, words))) if words else None
-    return [hidden.sub("…", text) if hidden else text for text in texts]
+    return lambda text: hidden.sub("…", text) if hidden else text

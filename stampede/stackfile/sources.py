@@ -16,16 +16,18 @@ from stampede.stackfile.yamltext import read_nodes
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _CONFIDENTIAL = ("environment", "args", "content", "labels", "driver_opts", "options", "command", "entrypoint")
+STDIN = Path("-")
 SHORTEST_SECRET = 4
 MOST_DIGITS = 6  # of an item's place in a list
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file; `label` is how the user called it. A file that cannot be read has no text."""
+    """One file; `label` is how the user called it, `path` where it is. A file that cannot be read has no text."""
 
     label: str
     text: str
+    path: Path = STDIN
 
     @cached_property
     def documents(self) -> list[yaml.Node]:
@@ -48,7 +50,7 @@ class Sources:
     @classmethod
     def read(cls, files: Sequence[Path], cwd: Path, stdin: str) -> Sources:
         """Never raises: what cannot be read is the reference's to complain about."""
-        return cls(tuple(Source("-", stdin) if str(file) == "-" else _source(file, cwd) for file in files))
+        return cls(tuple(Source("-", stdin) if file == STDIN else _source(file, cwd) for file in files))
 
     def find(self, complaint: Complaint) -> tuple[KeyPath, str]:
         """The key path of a complaint and `file:line` of it, as far as they can be found."""
@@ -78,7 +80,8 @@ class Sources:
 
     def _called(self, name: str) -> Source | None:
         """The file that the reference calls by this absolute path."""
-        return next((file for file in self.files if Path(name).name == Path(file.label).name), None)
+        path = Path(name).resolve()
+        return next((file for file in self.files if file.path == path), None)
 
     def _broken(self, name: str) -> Source:
         """The file that is no YAML: the one of this name, else the first that cannot be read."""
@@ -92,7 +95,7 @@ class Sources:
         """Key path, text and `file:line` of every scalar in every file."""
         for file in self.files:
             for document in file.documents:
-                for path, node in _scalars(document, (), set()):
+                for path, node in _scalars(document):
                     yield path, str(node.value), f"{file.label}:{node.start_mark.line + 1}"
 
     def confidential(self, environ: Mapping[str, str]) -> set[str]:
@@ -110,10 +113,13 @@ def _is_name(path: KeyPath) -> bool:
 
 
 def _source(file: Path, cwd: Path = Path()) -> Source:
+    path = (cwd / file).resolve()
     try:
-        return Source(str(file), (cwd / file).read_text(encoding="utf-8", errors="replace"))
+        if not path.is_file():  # a pipe can be read once only, and that is for the reference to do
+            return Source(str(file), "", path)
+        return Source(str(file), path.read_text(encoding="utf-8", errors="replace"), path)
     except (OSError, ValueError):
-        return Source(str(file), "")
+        return Source(str(file), "", path)
 
 
 def _descend(node: yaml.Node, path: KeyPath) -> tuple[int, int]:
@@ -126,7 +132,7 @@ def _descend(node: yaml.Node, path: KeyPath) -> tuple[int, int]:
     return len(path), line
 
 
-def _child(node: yaml.Node, part: str) -> tuple[int, yaml.Node] | None:
+def _child(node: yaml.Node, part: str, merging: tuple[yaml.Node, ...] = ()) -> tuple[int, yaml.Node] | None:
     """Line and node of one key or item; merged mappings (`<<`) count."""
     if isinstance(node, yaml.SequenceNode):
         if part.isdecimal() and len(part) <= MOST_DIGITS and int(part) < len(node.value):
@@ -146,17 +152,22 @@ def _child(node: yaml.Node, part: str) -> tuple[int, yaml.Node] | None:
         if isinstance(key, yaml.ScalarNode) and key.value == part:
             return key.start_mark.line + 1, value
     merged = [value for key, value in node.value if isinstance(key, yaml.ScalarNode) and key.value == "<<"]
-    return next((found for value in merged if value is not node and (found := _child(value, part))), None)
+    above = (*merging, node)  # an anchor may merge itself
+    return next((found for v in merged if v not in above and (found := _child(v, part, above))), None)
 
 
-def _scalars(node: yaml.Node, path: KeyPath, above: set[int]) -> Iterator[tuple[KeyPath, yaml.ScalarNode]]:
-    if isinstance(node, yaml.ScalarNode):
-        yield path, node
-    elif id(node) not in above:  # an anchor may contain itself
-        below = above | {id(node)}
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                yield from _scalars(value, (*path, str(key.value)), below)
+def _scalars(document: yaml.Node) -> Iterator[tuple[KeyPath, yaml.ScalarNode]]:
+    """Each scalar once, in the order of the file, however often and deep anchors repeat it."""
+    seen: set[int] = set()
+    ahead: list[tuple[KeyPath, yaml.Node]] = [((), document)]
+    while ahead:
+        path, node = ahead.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            yield path, node
+        elif isinstance(node, yaml.MappingNode):
+            ahead += [((*path, str(key.value)), value) for key, value in reversed(node.value)]
         elif isinstance(node, yaml.SequenceNode):
-            for at, value in enumerate(node.value):
-                yield from _scalars(value, (*path, str(at)), below)
+            ahead += [((*path, str(at)), value) for at, value in reversed(list(enumerate(node.value)))]

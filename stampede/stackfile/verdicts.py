@@ -12,7 +12,7 @@ from stampede.stackfile.extensions import check_extension
 from stampede.stackfile.verdict_table import VERDICTS
 
 SUGGESTION_LIKENESS = 0.6
-_STRUCTURED = {key.rpartition(".")[0] for key in VERDICTS}  # patterns with known keys below them
+_STRUCTURED = {key[:at] for key in VERDICTS for at, mark in enumerate(key) if mark == "."}  # known keys are below these
 
 
 @dataclass
@@ -27,9 +27,11 @@ class Judge:
 
         Raises: Complaint for keys that are refused, misspelt or of later releases.
         """
+        if is_free(pattern):
+            return value
         if isinstance(value, list):
             return [self.judge(item, (*path, str(at)), (*pattern, "[]")) for at, item in enumerate(value)]
-        if not isinstance(value, Mapping) or is_free(pattern):
+        if not isinstance(value, Mapping):
             return value
         return {
             key: self.judge(item, (*path, key), known_pattern(key, pattern) or (*pattern, key))
