@@ -39,13 +39,18 @@ def start(
 
 
 @server_app.command("stop")
-def stop() -> None:
-    """Stop the control plane. What runs goes on running."""
+def stop(
+    everything: Annotated[
+        bool, typer.Option("--everything", help="The balancer too: published ports are closed until the next start.")
+    ] = False,
+) -> None:
+    """Stop the control plane. What runs goes on running, and its ports stay open."""
     from stampede import control_plane
     from stampede.places import Places
 
-    control_plane.stop(Places.of_environment())
-    print("the control plane has stopped; what it deployed goes on running")
+    control_plane.stop(Places.of_environment(), everything=everything)
+    rest = "the balancer too; containers go on running" if everything else "what it deployed goes on running"
+    print(f"the control plane has stopped; {rest}")
 
 
 @server_app.command("status")
