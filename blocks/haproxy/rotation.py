@@ -155,12 +155,12 @@ def _is_in(entry: ServerEntry, state: str) -> bool:
 
 
 def _state(entry: ServerEntry | None, server: Server | None) -> FoundState:
+    if server is None or server.state == "draining":
+        return "draining"
     if entry is None:
         return "missing"
     if entry.maintenance:
         return "maintenance"
-    if server is None:
-        return "draining"
     if server.state != "serving":
         return server.state
     return "serving" if entry.running else "down"

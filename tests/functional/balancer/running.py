@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from stampede.blocks.haproxy import HAProxy, service_argv
+from stampede.blocks.haproxy.sockets import Socket
+from stampede.blocks.haproxy.taken import processes_with
 from stampede.places import Places
 
 BACKEND_CONFIG = """\
@@ -36,6 +38,20 @@ SLOW_TCP_SERVER = textwrap.dedent("""\
         while connection.recv(100): pass
     while True:
         threading.Thread(target=greet, args=(server.accept()[0],), daemon=True).start()
+    """)
+
+
+SLOW_HTTP_SERVER = textwrap.dedent("""\
+    import http.server, sys, time
+    class Slow(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        def do_GET(self):
+            time.sleep(1)
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"slow")
+    http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Slow).serve_forever()
     """)
 
 
@@ -76,7 +92,11 @@ class RunningHAProxy:
         return self.block.statistics().pid
 
     def pids(self) -> frozenset[int]:
-        return self.block._process.pids()
+        return processes_with(str(self.places.host / "haproxy.cfg"))
+
+    def ask(self, command: str) -> str:
+        """What the running worker answers to a command of ours, past the block."""
+        return Socket(self.places.run / "haproxy.sock").ask(command)
 
     @property
     def reloads(self) -> int:
@@ -113,6 +133,10 @@ class Backends:
 
     def start_tcp(self, name: str, address: str) -> str:
         return self._start(name, address, [sys.executable, "-c", SLOW_TCP_SERVER, address, str(self.port)])
+
+    def start_slow_http(self, name: str, address: str) -> str:
+        """One whose answers take a second."""
+        return self._start(name, address, [sys.executable, "-c", SLOW_HTTP_SERVER, address, str(self.port)])
 
     def stop(self, name: str) -> None:
         process = self._processes.pop(name)

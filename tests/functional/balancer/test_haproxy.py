@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -74,6 +75,22 @@ def test_servers_are_swapped_under_load_without_a_failed_request_and_without_a_r
     assert result.failed == 0, result.report
     assert (haproxy.reloads, haproxy.worker_pid()) == (reloads, worker)
     assert answers(wanted.port) == {"web-6", "web-7"}
+
+
+def test_a_request_under_way_is_answered_before_its_server_is_drained(
+    haproxy: RunningHAProxy, backends: Backends
+) -> None:
+    wanted = listener(backends)
+    haproxy.block.configure("shop", [wanted])
+    serve(haproxy, "web-1", backends.start_slow_http("web-1", "127.0.0.2"))
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(get, wanted.port)
+        while not haproxy.block.servers("shop")[0].sessions:
+            time.sleep(0.01)
+        assert haproxy.block.drain_server("shop", "web", "web-1", 5) == 0
+        haproxy.block.remove_server("shop", "web", "web-1")
+        backends.stop("web-1")
+        assert answer.result(5) == "slow"
 
 
 def test_a_reload_costs_no_request_on_kept_alive_connections(haproxy: RunningHAProxy, backends: Backends) -> None:
@@ -188,7 +205,7 @@ def test_listeners_haproxy_cannot_start_with_are_taken_back(
     haproxy.block.configure("shop", [wanted])
     start(haproxy, backends, 2)
     before = (haproxy.places.host / "haproxy.cfg").read_text()
-    monkeypatch.setattr("stampede.blocks.haproxy.haproxy.refuse_absent", lambda _: None)
+    monkeypatch.setattr("stampede.blocks.haproxy.haproxy.refuse_absent", list)  # as if the address went just now
     with pytest.raises(DaemonError, match="could not start with the new listeners"):
         haproxy.block.configure("shop", [wanted, listener(backends, host_ip="203.0.113.7")])
     assert answers(wanted.port) == {"web-2"}
@@ -285,8 +302,8 @@ def test_a_server_that_haproxy_lost_is_reported_missing_and_put_back(
     haproxy.block.configure("shop", [wanted])
     start(haproxy, backends, 2)
     for backend in (wanted.name, f"open:{wanted.name}"):
-        haproxy.block._admin.ask(f"set server {backend}/web-2 state maint")
-        haproxy.block._admin.ask(f"del server {backend}/web-2")
+        haproxy.ask(f"set server {backend}/web-2 state maint")
+        haproxy.ask(f"del server {backend}/web-2")
     assert [server.state for server in haproxy.block.servers("shop")] == ["missing"]
     assert haproxy.block.add_server("shop", "web", "web-2", "127.0.0.2") is True
     assert answers(wanted.port) == {"web-2"}

@@ -31,9 +31,9 @@ def wanted(*ports: Port) -> tuple[WantedPort, ...]:
 
 async def test_listeners_are_published_once(haproxy: FakeHAProxy) -> None:
     ports = wanted(Port(target=8080, published="80"))
-    for _ in range(2):
-        (listener,) = await ensure_listeners.fn(haproxy, "shop", ports, {})
-    assert listener.bind == "*:80"
+    first, again = [await ensure_listeners.fn(haproxy, "shop", ports, {}) for _ in range(2)]
+    assert [listener.bind for listener in first] == ["*:80"]
+    assert again == first
     assert haproxy.reloads == 1
 
 
