@@ -1,9 +1,10 @@
 """The worker of this host: `python -m stampede.deployments.worker_entry`. Settings come from the environment.
 
 STAMPEDE_HOST        the host's name, which is its queue (default: the hostname)
-STAMPEDE_CONTROL     "1": serve the queue `control` as well, and keep the deployments of all flows registered
+STAMPEDE_CONTROL     "1": serve the queue `control` as well, and keep the deployments of the verbs registered
 STAMPEDE_FLOWS       module:attribute of the installed flows (default: stampede.flows:FLOWS)
-STAMPEDE_BACKGROUND  module:attribute of the jobs that run beside them (default: stampede.flows:BACKGROUND, if there)
+STAMPEDE_VERBS       module:attribute of those among them that people start (default: stampede.flows:VERBS)
+STAMPEDE_BACKGROUND  module:attribute of the jobs that run beside them (default: stampede.deployments.host_jobs:JOBS)
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ def _outcome(loop: asyncio.AbstractEventLoop, worker: HostWorker, stopping: asyn
 
 
 def _worker(host: str) -> HostWorker:
-    flows: Mapping[str, AnyFlow] = _named("STAMPEDE_FLOWS", "stampede.flows:FLOWS", {})
-    background: Sequence[Job] = _named("STAMPEDE_BACKGROUND", "stampede.flows:BACKGROUND", ())
+    flows: Mapping[str, AnyFlow] = _named("STAMPEDE_FLOWS", "stampede.flows:FLOWS")
+    verbs: Sequence[AnyFlow] = _named("STAMPEDE_VERBS", "stampede.flows:VERBS")
+    background: Sequence[Job] = _named("STAMPEDE_BACKGROUND", "stampede.deployments.host_jobs:JOBS")
     control = os.environ.get("STAMPEDE_CONTROL", "1") == "1"
 
     async def prepare(client: PrefectClient) -> None:
@@ -83,7 +85,7 @@ def _worker(host: str) -> HostWorker:
         await register_blocks(client, BLOCKS)
         await ensure_result_storage(client)
         if control:
-            await register_generic(client, flows)
+            await register_generic(client, verbs)
 
     return HostWorker(
         host=host,
@@ -95,9 +97,9 @@ def _worker(host: str) -> HostWorker:
     )
 
 
-def _named(variable: str, default: str, missing: Any) -> Any:
+def _named(variable: str, default: str) -> Any:
     module, _, attribute = os.environ.get(variable, default).partition(":")
-    return getattr(importlib.import_module(module), attribute, missing)
+    return getattr(importlib.import_module(module), attribute)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,9 @@
+"""What a worker does beside running flows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from stampede.deployments.host_report import report_host
+
+JOBS: tuple[Callable[[], Awaitable[None]], ...] = (report_host,)
