@@ -244,9 +244,7 @@ def _port(found: re.Match[str]) -> Complaint:
     return Complaint((), message, hint, trace=Trace(key="ports", word=found["word"]))
 
 
-@form(
-    r"services\.(?:deploy\.replicas|scale): can't set container_name and (?P<service>\S+) as container name must be unique"
-)
+@form(r"services\.(?:deploy\.replicas|scale): can't set container_name and (?P<service>\S+) as .+")
 def _one_name(found: re.Match[str]) -> Complaint:
     message = "several replicas cannot all have this name"
     return Complaint(("services", found["service"], "container_name"), message, "leave it out, or say replicas: 1")

@@ -55,7 +55,8 @@ class Judge:
                 raise Complaint(here, f"refused: {verdict.why}", verdict.fix)
             self.warnings.append(f"{spell(here)} has no effect: {verdict.why}")
         if verdict.min_api and not verdict.says_nothing(value):
-            self.warnings.append(f"{spell(here)} has no effect on daemons with an API older than {verdict.min_api}")
+            older = f"daemons with an API older than {verdict.min_api}"
+            self.warnings.append(f"{spell(here)} may have no effect on {older}")
         return verdict.outcome == "acted on" and not verdict.resolved
 
 
