@@ -93,7 +93,7 @@ class Documents:
         return revision
 
     async def create_revision(self, revision: Revision) -> None:
-        """Afterwards the revision is stored. Raises: Refused if one of that number exists already with other content."""
+        """Afterwards the revision is stored. Raises: Refused if one of that number exists with other content."""
         stack = revision.definition
         data = StackRevision(
             stack=revision.stack,

@@ -48,7 +48,7 @@ async def write_report() -> None:
 
 
 def _listen(host: ThisHost, loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
-    """Set `changed` for every event of a container of ours, in a thread of its own; waits for dockerd when it is away."""
+    """Set `changed` for every event of a container of ours, in an own thread; waits for dockerd when it is away."""
     pause = threading.Event()
     while True:
         try:

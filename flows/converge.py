@@ -115,7 +115,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
 
 
 async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: Plan) -> tuple[str, ...]:
-    """The plan is carried out. When an update fails, the revision that served is rolled out again, and the error raised."""
+    """The plan is carried out. When an update fails, what served is rolled out again, and the error raised."""
     try:
         return await carry_out(request, wanted, plan)
     except UpdatePaused:

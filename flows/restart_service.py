@@ -23,7 +23,8 @@ async def restart_service(
 ) -> Outcome:
     """Afterwards every instance of the services (all of them if none is named) has been restarted and is healthy.
 
-    They restart in the waves of their update_config. Raises: BadInput for an unknown service, UpdateFailed, StackLocked.
+    They restart in the waves of their update_config.
+    Raises: BadInput for an unknown service, UpdateFailed, StackLocked.
     """
     async with stack_lock(stack, why=why or "restart", wait_s=wait_for_lock_s) as lock:
         base = await read_wanted(stack)

@@ -31,7 +31,7 @@ class Ground:
     definition: Stack | None = None
 
     def companions(self, instance: Instance) -> dict[str, str]:
-        """Names of the containers whose namespaces an instance shares, by service: those of the same slot, or the first."""
+        """Names of the containers whose namespaces an instance shares, by service: of the same slot, or the first."""
         slots = ((other, slot) for other in shares_with(instance.spec) for slot in (1, instance.slot))
         return {other: self.instances[other, slot].name for other, slot in slots if (other, slot) in self.instances}
 

@@ -19,7 +19,7 @@ from stampede.tasks.threads import in_thread
 
 
 async def resolve_images(stack: str, candidate: str, pull: str | None, build: bool) -> dict[str, Image]:
-    """The image of every service of a candidate, present and tagged on this host. Services that share one share the work.
+    """The image of every service of a candidate, present and tagged on this host. Services of one image share the work.
 
     `pull` overrides the file's pull_policy; `build` builds even what is there. Raises what `resolve_image` raises.
     """

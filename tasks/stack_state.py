@@ -97,7 +97,7 @@ async def store_candidate(stack: str, document: dict[str, Any]) -> str:
 
 @task(task_run_name="record revision of {stack}", **NO_RECORD)
 async def ensure_revision(stack: str, draft: Draft, by: str, why: str) -> Revision:
-    """Afterwards a revision with the draft's content is the wanted one. The wanted one is reused if it has it already."""
+    """Afterwards a revision with the draft's content is the wanted one, which is reused if it has it already."""
     revision = await preview_revision(draft, by, why)
     head = await read_head(stack)
     if revision.number > head.latest:

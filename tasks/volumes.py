@@ -13,7 +13,10 @@ from stampede.tasks.threads import in_thread
 
 @task(task_run_name="ensure volume {volume.name}", **RETRY_TRANSIENT)
 async def ensure_volume(mandate: Mandate, volume: Volume) -> None:
-    """Afterwards it exists; what it holds is left alone. Raises: Foreign, DaemonError if external and missing, Fenced."""
+    """Afterwards it exists; what it holds is left alone.
+
+    Raises: Foreign, DaemonError if external and missing, Fenced.
+    """
     mandate.check()
     host = this_host()
     await in_thread(host.docker.volumes.ensure_volume, volume, cluster=host.cluster, stack=mandate.stack)

@@ -87,23 +87,27 @@ class PrefectApi:
 
     def _send(self, method: str, path: str, **rest: Any) -> httpx.Response:
         # A busy SQLite answers 503; nothing was done then, so asking again is safe for every method.
-        for attempt in range(BUSY_ATTEMPTS):
-            try:
-                answer = self.http.request(method, path, **rest)
-            except httpx.TransportError as error:
-                raise ServerUnreachable(
-                    f"the server at {self.url} did not answer: {error or type(error).__name__}",
-                    "stampede server status shows whether it runs here; --server names another",
-                ) from error
-            if answer.status_code != BUSY or attempt == BUSY_ATTEMPTS - 1:
+        answer = self._ask(method, path, **rest)
+        for attempt in range(BUSY_ATTEMPTS - 1):
+            if answer.status_code != BUSY:
                 break
             time.sleep(min(LONGEST_PAUSE_S, 0.1 * 2**attempt))
+            answer = self._ask(method, path, **rest)
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise BadInput(
                 f"the server at {self.url} does not accept this password",
                 "STAMPEDE_AUTH=user:password gives one; the server keeps its own under server/ in its state directory",
             )
         return answer
+
+    def _ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        try:
+            return self.http.request(method, path, **rest)
+        except httpx.TransportError as error:
+            raise ServerUnreachable(
+                f"the server at {self.url} did not answer: {error or type(error).__name__}",
+                "stampede server status shows whether it runs here; --server names another",
+            ) from error
 
 
 def split_auth(url: str) -> tuple[str, str]:

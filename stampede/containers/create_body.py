@@ -48,7 +48,7 @@ def create_body(
     """
     service, traits, chosen = instance.spec, traits or Traits(), dict(host_ports or {})
     containers = container_of_service or {}
-    body = {
+    body: dict[str, Any] = {
         **_process(service),
         "Image": kept_tag(instance.stack, instance.service, instance.image.identity),
         "Labels": {**service.labels, **labels, **({identity.PORTS: json.dumps(chosen)} if chosen else {})},
