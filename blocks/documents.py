@@ -6,6 +6,7 @@ Block documents are encrypted in the database as a whole, and the API gives `con
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID
@@ -18,6 +19,8 @@ from pydantic import Field, SecretStr
 
 from stampede.documents import CANDIDATE_TYPE, HOST_REPORT_TYPE, REVISION_TYPE, Revision, revision_name
 from stampede.errors import Refused, UnknownName
+
+REMEMBERED = 64
 
 
 class StackCandidate(Block):
@@ -61,13 +64,14 @@ class Documents:
     """The stored documents, through an open client of the Prefect API."""
 
     _ids: ClassVar[dict[tuple[str, str], tuple[UUID, UUID]]] = {}
+    _unchanging: ClassVar[OrderedDict[tuple[str, str, str], dict[str, Any]]] = OrderedDict()
 
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
 
     async def read_candidate(self, name: str) -> dict[str, Any]:
         """The resolved Compose document that a client stored. Raises: UnknownName."""
-        data = await self._read(CANDIDATE_TYPE, name)
+        data = await self._read_unchanging(CANDIDATE_TYPE, name)
         if data is None:
             raise UnknownName(f"there is no candidate {name}", "run `stampede up` again")
         document: dict[str, Any] = json.loads(data["content"])
@@ -81,7 +85,7 @@ class Documents:
 
     async def find_revision(self, stack: str, number: int) -> Revision | None:
         """The revision, or None if it is not kept."""
-        data = await self._read(REVISION_TYPE, revision_name(stack, number))
+        data = await self._read_unchanging(REVISION_TYPE, revision_name(stack, number))
         return None if data is None else Revision.model_validate_json(data["content"])
 
     async def read_revision(self, stack: str, number: int) -> Revision:
@@ -140,6 +144,18 @@ class Documents:
         except ObjectNotFound:
             return None
         return dict(found.data)
+
+    async def _read_unchanging(self, slug: str, name: str) -> dict[str, Any] | None:
+        """Documents that are created once and never changed are asked for once per process."""
+        key = (str(self._client.api_url), slug, name)
+        if key not in self._unchanging:
+            data = await self._read(slug, name)
+            if data is None:
+                return None
+            self._unchanging[key] = data
+            while len(self._unchanging) > REMEMBERED:
+                self._unchanging.popitem(last=False)
+        return self._unchanging[key]
 
     async def _create(self, kind: type[Block], name: str, data: dict[str, Any]) -> None:
         type_id, schema_id = await self._identify(kind)

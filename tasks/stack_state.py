@@ -98,8 +98,8 @@ async def store_candidate(stack: str, document: dict[str, Any]) -> str:
 @task(task_run_name="record revision of {stack}", **NO_RECORD)
 async def ensure_revision(stack: str, draft: Draft, by: str, why: str) -> Revision:
     """Afterwards a revision with the draft's content is the wanted one, which is reused if it has it already."""
-    revision = await preview_revision(draft, by, why)
     head = await read_head(stack)
+    revision = await _next_revision(draft, head, by, why)
     if revision.number > head.latest:
         async with get_client() as client:
             await Documents(client).create_revision(revision)
@@ -107,9 +107,12 @@ async def ensure_revision(stack: str, draft: Draft, by: str, why: str) -> Revisi
     return revision
 
 
-async def preview_revision(draft: Draft, by: str = "", why: str = "") -> Revision:
+async def preview_revision(draft: Draft) -> Revision:
     """What `ensure_revision` would make wanted; nothing is stored."""
-    head = await read_head(draft.stack)
+    return await _next_revision(draft, await read_head(draft.stack))
+
+
+async def _next_revision(draft: Draft, head: Head, by: str = "", why: str = "") -> Revision:
     wanted = (await revisions_of(draft.stack, {head.wanted})).get(head.wanted)
     if wanted and wanted.document == draft.document and wanted.images == draft.images:
         return wanted
