@@ -114,11 +114,16 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         task_status: anyio.abc.TaskStatus[Any] | None = None,
     ) -> BaseWorkerResult:
         """Prefect's hook: run a claimed flow run here. The engine reports its states."""
-        identifier = f"{self.host}:{os.getpid()}"
         if task_status is not None:
-            task_status.started(identifier)
+            task_status.started(None)  # an identifier would be stored with one more request, and nothing reads it
         await self._run_here(flow_run)
-        return BaseWorkerResult(identifier=identifier, status_code=0)
+        return BaseWorkerResult(identifier=f"{self.host}:{os.getpid()}", status_code=0)
+
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Nothing: a run is not submitted to anywhere, and a state less is a request less for each dispatch."""
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """Nothing: the tag `host:` of a run says where it ran, and a label less is a request less."""
 
     async def _run_here(self, flow_run: FlowRun) -> None:
         """Run to the end; a run that is cancelled counts as over only when its code has ended."""

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from prefect._flow_run_suspension import FlowRunSuspensionRequest
 from prefect.client.schemas.objects import FlowRun
-from prefect.flow_engine import AsyncFlowRunEngine, _flow_parameters
+from prefect.flow_engine import AsyncFlowRunEngine
+from prefect.flow_engine import _flow_parameters as flow_parameters  # pyright: ignore[reportPrivateUsage]
 from prefect.flows import Flow
 
 
@@ -43,7 +44,7 @@ async def run_in_this_loop(flow: Flow[..., Any], flow_run: FlowRun, cancel_asked
     engine = HostEngine(
         flow=flow,
         flow_run=flow_run,
-        parameters=_flow_parameters(flow=flow, flow_run=flow_run, parameters=None),
+        parameters=flow_parameters(flow=flow, flow_run=flow_run, parameters=None),
         cancel_asked=cancel_asked,
     )
     async with engine.start():

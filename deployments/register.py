@@ -5,7 +5,7 @@ A deployment that exists is updated in place, never created anew: creating it ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +20,12 @@ from stampede.blocks.api_results import BLOCK_NAME, ApiResults
 from stampede.deployments.host_worker import CONTROL_QUEUE, POOL, AnyFlow
 
 GENERIC = "any"
-TOP_LEVEL = "stampede_top_level"
 
 
 async def register_blocks(client: PrefectClient, blocks: Sequence[type[Block]]) -> None:
     """Afterwards the server knows these block types and their schemas."""
     for block in blocks:
-        await block.register_type_and_schema(client=client)
+        await block.aregister_type_and_schema(client=client)
 
 
 async def ensure_result_storage(client: PrefectClient) -> None:
@@ -39,24 +38,24 @@ async def ensure_result_storage(client: PrefectClient) -> None:
     await client.update_server_default_result_storage(block_id)
 
 
-async def register_generic(client: PrefectClient, flows: Mapping[str, AnyFlow]) -> None:
-    """Afterwards every flow that a user can start has the deployment `<flow>/any`, with its form and validation."""
-    for flow in top_level(flows):
+async def register_generic(client: PrefectClient, verbs: Iterable[AnyFlow]) -> None:
+    """Afterwards each of these flows has the deployment `<flow>/any`, with its form and its validation."""
+    for flow in verbs:
         await _ensure(client, flow, GENERIC, {}, ["stampede"])
 
 
 async def ensure_stack_deployments(
     client: PrefectClient,
-    flows: Mapping[str, AnyFlow],
+    verbs: Iterable[AnyFlow],
     stack: str,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[UUID]:
-    """Afterwards `<flow>/<stack>` exists for every flow that a user can start and that takes a `stack`.
+    """Afterwards `<flow>/<stack>` exists for each of these flows that takes a `stack`.
 
     The stack's name and `parameters[flow name]` are the defaults of its form. Schedules of existing ones are kept.
     """
     made = []
-    for flow in top_level(flows):
+    for flow in verbs:
         if "stack" in flow.parameters.properties:
             defaults = {"stack": stack, **(parameters or {}).get(flow.name, {})}
             made.append(await _ensure(client, flow, stack, defaults, ["stampede", f"stack:{stack}"]))
@@ -70,15 +69,6 @@ async def remove_stack_deployments(client: PrefectClient, stack: str) -> int:
     for deployment in found:
         await client.delete_deployment(deployment.id)
     return len(found)
-
-
-def top_level(flows: Mapping[str, AnyFlow]) -> list[AnyFlow]:
-    """The flows that a user starts, as `flows` marks them: those whose function has the attribute `stampede_top_level`.
-
-    When none is marked, all of them.
-    """
-    marked = [flow for flow in flows.values() if getattr(flow.fn, TOP_LEVEL, False)]
-    return marked or list(flows.values())
 
 
 async def _ensure(client: PrefectClient, flow: AnyFlow, name: str, parameters: dict[str, Any], tags: list[str]) -> UUID:

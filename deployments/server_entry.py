@@ -8,7 +8,7 @@ concurrent. There is no setting for this; the two names below are public, and a 
 from __future__ import annotations
 
 import argparse
-from contextlib import _AsyncGeneratorContextManager
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from prefect.server.api.server import create_app
@@ -23,9 +23,9 @@ KEEP_ALIVE_S = 5
 class ImmediateSqlite(AioSqliteConfiguration):
     """SQLite whose write transactions take the write lock at their beginning."""
 
-    def begin_transaction(
+    def begin_transaction(  # type: ignore[override]  # the base class says the same of its interface
         self, session: AsyncSession, with_for_update: bool = False
-    ) -> _AsyncGeneratorContextManager[AsyncSessionTransaction, None]:
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
         return super().begin_transaction(session, with_for_update=True)
 
 

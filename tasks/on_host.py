@@ -7,14 +7,13 @@ import contextlib
 import time
 import typing
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext, FlowRunContext
-from prefect.flows import Flow
 from prefect.logging import get_logger
 from pydantic import TypeAdapter
 
@@ -29,11 +28,26 @@ WORKER_BACK_S = 60.0
 HEARD_OF_S = 30.0
 
 R = TypeVar("R")
-HostFlow = Flow[..., Coroutine[Any, Any, R]]
+R_co = TypeVar("R_co", covariant=True)
 
 _log = get_logger("stampede.on_host")
 _flow_ids: dict[tuple[str, str], str] = {}
 _steps_taken: OrderedDict[tuple[str, int], set[str]] = OrderedDict()
+
+
+class HostFlow(Protocol[R_co]):
+    """An async flow of Prefect, as far as it is needed here: a type checker infers from it what `on_host` returns."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str | None: ...
+
+    @property
+    def fn(self) -> Callable[..., Awaitable[R_co]]: ...
+
+    def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]: ...
 
 
 async def on_host(

@@ -14,7 +14,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.logging import get_logger
 
-from stampede.errors import HostUnreachable, ServerUnreachable
+from stampede.errors import HostUnreachable, ServerUnreachable, StampedeError
 from stampede.results import FINAL_STATES
 
 POLL_S = 5.0
@@ -33,6 +33,7 @@ class RunWatcher:
 
     def __init__(self) -> None:
         self.reachable_since = time.time()
+        self._unreachable_from: float | None = None
         self.listening = asyncio.Event()
         self._waiters: dict[str, asyncio.Event] = {}
         self._task = asyncio.create_task(self._listen())
@@ -53,21 +54,25 @@ class RunWatcher:
         """
         woken = self._waiters.setdefault(run_id, asyncio.Event())
         since = time.time()
+        quiet = False
         try:
             while True:
                 try:
                     run = await _read_run(client, run_id)
                     if run["state_type"] in FINAL_STATES:
                         return run
-                    await self._check_worker(client, pool, host, since)
+                    if quiet:  # no event for a while: is anybody working on it?
+                        await self._check_worker(client, pool, host, since)
+                    self._unreachable_from = None
                 except httpx.HTTPError as error:
                     await self._outlast(error)
                     continue
                 try:
                     await asyncio.wait_for(woken.wait(), POLL_S)
                     woken.clear()
+                    quiet = False
                 except TimeoutError:
-                    continue
+                    quiet = True
         finally:
             self._waiters.pop(run_id, None)
 
@@ -80,15 +85,14 @@ class RunWatcher:
 
     async def _outlast(self, error: httpx.HTTPError) -> None:
         """The run goes on without the API, so waiting does, too; a worker's silence counts from its return."""
-        began = time.time()
-        self.reachable_since = max(self.reachable_since, began)
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 404:
+            raise StampedeError("The run was removed while it was waited for", "run it again") from error
+        self.reachable_since = time.time()
         if self._unreachable_from is None:
-            self._unreachable_from = began
-        if began - self._unreachable_from > LONGEST_OUTAGE_S:
+            self._unreachable_from = self.reachable_since
+        if self.reachable_since - self._unreachable_from > LONGEST_OUTAGE_S:
             raise ServerUnreachable(f"The Prefect API did not answer for {LONGEST_OUTAGE_S:.0f} s: {error}") from error
         await asyncio.sleep(1.0)
-
-    _unreachable_from: float | None = None
 
     async def _listen(self) -> None:
         wanted = EventFilter(event=EventNameFilter(name=[f"prefect.flow-run.{name}" for name in FINAL_EVENTS]))

@@ -51,6 +51,11 @@ def remove(places: Places, name: str) -> None:
     (folder(places) / f"{name}.json").unlink(missing_ok=True)
 
 
+def stamp(places: Places) -> tuple[tuple[str, int], ...]:
+    """Differs when a service file was added, changed or removed; cheap enough to look at each second."""
+    return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder(places).glob("*.json")))
+
+
 def load(places: Places) -> dict[str, Service]:
     """Every service by name. Raises: BadInput for a file that does not describe one."""
     found = {}

@@ -2,7 +2,7 @@
 
 Services are started in sessions of their own and outlive this process: when it is killed, the next one adopts what
 runs, by pid and start time. Programs that end are started again, after 1 s, doubling up to 30 s. It looks at the
-service files twice a second, and at once on SIGHUP; a changed service is started anew, a removed one is stopped. With
+service files each second, and at once on SIGHUP; a changed service is started anew, a removed one is stopped. With
 the file run/stopped only services that carry traffic run; when there are none, it ends. SIGTERM stops everything.
 """
 
@@ -25,7 +25,7 @@ from stampede.places import Places
 
 PID_FILE = "supervisor.pid"
 STOPPED_FILE = "stopped"
-BEAT_S = 0.5
+BEAT_S = 1.0
 LONGEST_PAUSE_S = 30.0
 SOUND_AFTER_S = 30.0
 
@@ -46,15 +46,19 @@ class Kept:
 class Supervisor:
     places: Places
     kept: dict[str, Kept] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    stamp: tuple[tuple[str, int], ...] = ()
     ending: bool = False
+    told: bool = True
 
     def run(self) -> None:
         """Work until SIGTERM, or until the control plane is stopped and nothing carries traffic."""
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer)
         signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGHUP, lambda *_: None)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGHUP, self._look_again)
+        signal.signal(signal.SIGCHLD, self._child_ended)
         while True:
             self._reap()
             wanted = self._wanted()
@@ -72,17 +76,31 @@ class Supervisor:
     def _end(self, *_: object) -> None:
         self.ending = True
 
+    def _child_ended(self, *_: object) -> None:
+        """Nothing to do but wake up: the next beat sees which one it was."""
+
+    def _look_again(self, *_: object) -> None:
+        self.told = True
+
     def _wanted(self) -> dict[str, Service] | None:
         """What is to run now; None when the service files cannot be read, in which case all stays as it is."""
         if self.ending:
             return {}
         try:
-            found = services.load(self.places)
+            self._read_services()
         except (StampedeError, OSError) as error:
             _say(f"service files: {error}")
             return None
         stopped = (self.places.run / STOPPED_FILE).exists()
-        return {name: service for name, service in found.items() if service.traffic or not stopped}
+        return {name: service for name, service in self.services.items() if service.traffic or not stopped}
+
+    def _read_services(self) -> None:
+        """Afterwards `services` and `digests` say what the files say."""
+        stamp = services.stamp(self.places)
+        if stamp != self.stamp or self.told:
+            self.services = services.load(self.places)
+            self.digests = {name: service.digest for name, service in self.services.items()}
+            self.stamp, self.told = stamp, False
 
     def _settle(self, wanted: dict[str, Service]) -> None:
         """One step from what runs towards what is wanted."""
@@ -97,7 +115,7 @@ class Supervisor:
                     del self.kept[name]
                 elif time.monotonic() >= kept.not_before:
                     self._start(kept)
-            elif name not in wanted or kept.process.digest != kept.service.digest:
+            elif name not in wanted or kept.process.digest != self.digests[name]:
                 self._stop(kept)
 
     def _start(self, kept: Kept) -> None:
@@ -124,7 +142,7 @@ class Supervisor:
             return
         finally:
             os.close(log)
-        kept.process = Process(pid, start_time(pid) or 0, service.digest)
+        kept.process = Process(pid, start_time(pid) or 0, self.digests[service.name])
         kept.began = time.monotonic()
         write_pid(self._pid_file(service.name), kept.process)
         _say(f"{service.name} started, pid {pid}")

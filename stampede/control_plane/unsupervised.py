@@ -17,6 +17,7 @@ from stampede.errors import StampedeError
 from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 
 STOP_DEADLINE_S = 60.0
+LAUNCH_DEADLINE_S = 10.0
 
 
 class OwnSupervisor:
@@ -29,22 +30,16 @@ class OwnSupervisor:
         if (running := read_pid(places.run / PID_FILE)) is not None:
             running.send(signal.SIGHUP)
             return
-        environment = os.environ | {
-            STATE_VARIABLE: str(places.state),
-            RUN_VARIABLE: str(places.run),
-            "PYTHONPATH": str(Path(stampede.__file__).resolve().parents[1]),
-        }
-        programs.run([sys.executable, "-m", "stampede.control_plane.supervisor"], env=environment)
+        _launch(places)
 
     @staticmethod
     def stop(places: Places, *, everything: bool) -> None:
         """Afterwards the services do not run, those that carry traffic excepted. Raises: StampedeError after 60 s."""
         places.run.joinpath(STOPPED_FILE).touch()
+        if not OwnSupervisor.processes(places):
+            return
         if read_pid(places.run / PID_FILE) is None:
-            programs_left = OwnSupervisor.processes(places)
-            if not programs_left:
-                return
-            OwnSupervisor._adopt(places)
+            _launch(places)  # one that was killed left services behind: the new one adopts them, in order to stop them
         supervisor = read_pid(places.run / PID_FILE)
         if supervisor is not None:
             supervisor.send(signal.SIGTERM if everything else signal.SIGHUP)
@@ -62,12 +57,17 @@ class OwnSupervisor:
         found = [(name, read_pid(places.run / f"{name}.pid")) for name in names]
         return tuple((name, process.pid) for name, process in found if process is not None)
 
-    @staticmethod
-    def _adopt(places: Places) -> None:
-        """A supervisor that was killed left services behind: a new one takes them over, in order to stop them."""
-        stopped = places.run / STOPPED_FILE
-        OwnSupervisor.start(places)
-        stopped.touch()
-        deadline = time.monotonic() + 10
-        while read_pid(places.run / PID_FILE) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+
+def _launch(places: Places) -> None:
+    """Afterwards a supervisor runs. Raises: StampedeError when there is none after 10 s."""
+    environment = os.environ | {
+        STATE_VARIABLE: str(places.state),
+        RUN_VARIABLE: str(places.run),
+        "PYTHONPATH": str(Path(stampede.__file__).resolve().parents[1]),
+    }
+    programs.run([sys.executable, "-m", "stampede.control_plane.supervisor"], env=environment)
+    deadline = time.monotonic() + LAUNCH_DEADLINE_S
+    while read_pid(places.run / PID_FILE) is None:
+        if time.monotonic() > deadline:
+            raise StampedeError("The supervisor did not start", f"its log is {places.logs / 'supervisor.log'}")
+        time.sleep(0.05)

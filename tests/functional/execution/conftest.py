@@ -96,6 +96,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
         patch.setenv(RUN_VARIABLE, str(places.run))
         patch.setenv("STAMPEDE_HOST", HOST)
         patch.setenv("STAMPEDE_FLOWS", f"{FLOWS}:FLOWS")
+        patch.setenv("STAMPEDE_VERBS", f"{FLOWS}:VERBS")
         patch.setenv("STAMPEDE_BACKGROUND", f"{FLOWS}:BACKGROUND")
         patch.setenv("COUNTS", str(counts))
         for name in [name for name in os.environ if name.startswith("PREFECT_")]:

@@ -122,3 +122,5 @@ FLOWS = {
         locked, many_tasks, measure_dispatch,
     )
 }  # fmt: skip
+VERBS = tuple(FLOWS.values())
+BACKGROUND = ()

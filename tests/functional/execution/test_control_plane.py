@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from stampede import control_plane
 from stampede.control_plane import services
 from stampede.control_plane.processes import read_pid
-from stampede.control_plane.settings import read_env, worker_env
+from stampede.control_plane.services import read_env
+from stampede.control_plane.settings import worker_env
 from stampede.errors import Refused
 from tests.functional.execution.conftest import Plane
 
@@ -97,7 +99,7 @@ def test_registering_again_keeps_schedules_of_a_stack(plane: Plane) -> None:
     assert [one for one in _deployments(plane) if one["name"] == "webshop"] == []
 
 
-def _deployments(plane: Plane) -> list[dict[str, object]]:
+def _deployments(plane: Plane) -> list[dict[str, Any]]:
     found = plane.http.post("/deployments/filter", json={"limit": 200}).raise_for_status().json()
     names = {one["id"]: one["name"] for one in plane.http.post("/flows/filter", json={}).raise_for_status().json()}
     return [one | {"path": f"{names[one['flow_id']]}/{one['name']}"} for one in found]
@@ -106,14 +108,14 @@ def _deployments(plane: Plane) -> list[dict[str, object]]:
 def _register(plane: Plane, what: str) -> str:
     """In a process with the worker's settings, as the flows do it. Returns what went wrong."""
     call = {
-        "ensure": "ensure_stack_deployments(client, FLOWS, 'webshop')",
+        "ensure": "ensure_stack_deployments(client, VERBS, 'webshop')",
         "remove": "remove_stack_deployments(client, 'webshop')",
     }[what]
     code = f"""
 import asyncio
 from prefect.client.orchestration import get_client
 from stampede.deployments.register import ensure_stack_deployments, remove_stack_deployments
-from tests.functional.execution.sample_flows import FLOWS
+from tests.functional.execution.sample_flows import VERBS
 async def main():
     async with get_client() as client:
         await {call}
