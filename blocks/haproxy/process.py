@@ -56,7 +56,7 @@ class HAProxyProcess:
     def is_running(self) -> bool:
         """Whether it answers; a process that does not is none that serves."""
         try:
-            return bool(self._admin.ask("show info"))
+            return bool(self._admin.ask("show info", patience_s=0))
         except DaemonUnavailable:
             return False
 

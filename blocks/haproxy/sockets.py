@@ -22,9 +22,9 @@ class Socket:
             raise BadInput(f"{path} is too long for the path of a socket", "set STAMPEDE_RUN_DIR to a shorter one")
         self.path = path
 
-    def ask(self, command: str) -> str:
-        """The answer, without blank lines around it. Raises: DaemonUnavailable when nothing answers within 2 s."""
-        deadline = time.monotonic() + _RECONNECT_FOR_S
+    def ask(self, command: str, *, patience_s: float = _RECONNECT_FOR_S) -> str:
+        """The answer, without blank lines around it. Raises: DaemonUnavailable when nothing answers in time."""
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 return self._ask_once(command)
