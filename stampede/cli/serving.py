@@ -22,6 +22,9 @@ def start(
     port: Annotated[
         int | None, typer.Option("--port", min=1, max=65535, help="Port on loopback; the one it had before, else 4200.")
     ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; the one it had before, else 127.0.0.1.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Start the control plane if it does not run; it goes on running after this command."""
@@ -31,10 +34,7 @@ def start(
     from stampede.places import Places
 
     places = Places.of_environment()
-    if port is None:
-        control_plane.start(places, progress=say)
-    else:
-        control_plane.start(places, port=port, progress=say)
+    control_plane.start(places, port=port, host=host, progress=say)
     show_status(places, as_json=as_json)
 
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from stampede import programs
 from stampede.errors import BadInput, ServerUnreachable
 
-SERVER_PORT = 4200
-AUTH_FILE = "/var/lib/stampede/server/auth"
+SETTINGS_FILE = "/var/lib/stampede/host/worker.env"
+SSH_FAILED = 255
 UP_WITHIN_S = 20.0
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "ConnectTimeout=10")
 
@@ -52,25 +52,28 @@ def open_tunnel(address: str) -> Iterator[tuple[str, str]]:
     Raises: BadInput, ServerUnreachable when ssh cannot log in or no server runs there.
     """
     target = SshTarget.parse(address)
-    auth = _read_auth(target)
+    remote_port, auth = _read_settings(target)
     port = _free_port()
-    forward = f"127.0.0.1:{port}:127.0.0.1:{SERVER_PORT}"
+    forward = f"127.0.0.1:{port}:127.0.0.1:{remote_port}"
     with programs.running(["ssh", "-N", "-L", forward, *target.words]) as ssh:
         _wait_until_open(port, ssh, target)
         yield f"http://127.0.0.1:{port}/api", auth
 
 
-def _read_auth(target: SshTarget) -> str:
-    done = programs.run(["ssh", *target.words, "cat", AUTH_FILE], timeout_s=UP_WITHIN_S, check=False)
-    if done.code == 255:
+def _read_settings(target: SshTarget) -> tuple[int, str]:
+    """The port of the API there and its `user:password`, as the worker of that host reads them."""
+    done = programs.run(["ssh", *target.words, "cat", SETTINGS_FILE], timeout_s=UP_WITHIN_S, check=False)
+    if done.code == SSH_FAILED:
         raise ServerUnreachable(
             f"ssh cannot log in to {target.host}: {done.err.strip()}", f"ssh {target.host} true must work unasked"
         )
-    if done.code:
+    settings = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    url = urlsplit(settings.get("PREFECT_API_URL", ""))
+    if done.code or url.port is None:
         raise ServerUnreachable(
-            f"no server has been started on {target.host}: {done.err.strip()}", "stampede server start there"
+            f"no control plane was ever started on {target.host}: {done.err.strip()}", "stampede server start there"
         )
-    return done.out.strip()
+    return url.port, settings.get("PREFECT_API_AUTH_STRING", "")
 
 
 def _free_port() -> int:

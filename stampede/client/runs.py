@@ -59,13 +59,14 @@ def start_run(api: PrefectApi, request: Request) -> Run:
     Raises: BadInput when the parameters do not fit the flow, StampedeError when this server has no such flow.
     """
     deployment = _deployment(api, request)
+    _check_parameters(request, deployment)
     body = {
         "parameters": request.parameters,
         "idempotency_key": f"stampede-{secrets.token_hex(12)}",
         "tags": ["stampede", *([stack_tag(request.subject)] if request.subject else [])],
     }
     try:
-        made = api.post(f"/deployments/{deployment}/create_flow_run", body)
+        made = api.post(f"/deployments/{deployment['id']}/create_flow_run", body)
     except NameTaken as error:  # Prefect answers 409 when parameters do not fit the flow's schema.
         raise BadInput(f"{request.flow} does not accept this: {error.message}") from error
     return run_of(api, made)
@@ -143,15 +144,25 @@ def close_run(api: PrefectApi, run_id: str) -> None:
     api.post(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLED", "name": "Cancelled"}, "force": True})
 
 
-def _deployment(api: PrefectApi, request: Request) -> str:
+def _deployment(api: PrefectApi, request: Request) -> dict[str, Any]:
     for name in (request.subject, ANY_STACK):
-        found = api.get(f"/deployments/name/{request.flow}/{name}") if name else None
+        found: dict[str, Any] | None = api.get(f"/deployments/name/{request.flow}/{name}") if name else None
         if found:
-            return str(found["id"])
+            return found
     raise StampedeError(
         f"the server at {api.url} has no deployment {request.flow}/{ANY_STACK}",
         "its workers register it when they start: stampede server status on that machine shows them",
     )
+
+
+def _check_parameters(request: Request, deployment: dict[str, Any]) -> None:
+    """Prefect lets parameters pass that the flow does not know, and the run then never starts. Raises: BadInput."""
+    known = (deployment.get("parameter_openapi_schema") or {}).get("properties")
+    unknown = sorted(request.parameters.keys() - known.keys()) if known is not None else []
+    if unknown:
+        raise BadInput(
+            f"{request.flow} of this server knows no {', '.join(unknown)}", "the server is older than this command"
+        )
 
 
 class _Patience:

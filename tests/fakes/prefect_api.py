@@ -76,6 +76,7 @@ class FakePrefect:
         self.lock = threading.RLock()
         self.plays: dict[str, Play] = {}
         self.per_stack: set[str] = set()
+        self.known_parameters: dict[str, set[str]] = {}
         self.runs: dict[str, FakeRun] = {}
         self.keys: dict[str, str] = {}
         self.steps: dict[str, list[Json]] = {}
@@ -139,7 +140,9 @@ class FakePrefect:
     def _deployment(self, _: Json, flow: str, name: str) -> Json:
         if flow not in self.plays or (name != "any" and name not in self.per_stack):
             raise Refusal(404, "Deployment not found")
-        return {"id": f"{flow}@{name}"}
+        known = self.known_parameters.get(flow)
+        schema: Json = {"properties": {each: {} for each in known}} if known else {}
+        return {"id": f"{flow}@{name}", "parameter_openapi_schema": schema}
 
     def _create_run(self, body: Json, deployment: str) -> Json:
         if body["idempotency_key"] in self.keys:

@@ -17,9 +17,11 @@ from tests.unit.cli.conftest import Stampede
 SSH = """#!/bin/sh
 [ -n "$REFUSE" ] && { echo 'Permission denied (publickey).' >&2; exit 255; }
 case "$*" in
-  *"-L "*) port=$(echo "$*" | sed 's/.*-L 127.0.0.1:\\([0-9]*\\):.*/\\1/')
+  *"-L "*:127.0.0.1:4711*) port=$(echo "$*" | sed 's/.*-L 127.0.0.1:\\([0-9]*\\):.*/\\1/')
     exec socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" "TCP:127.0.0.1:$SERVER_PORT" ;;
-  *cat*) [ -n "$NO_SERVER" ] && { echo 'No such file or directory' >&2; exit 1; }; echo "$SERVER_AUTH" ;;
+  *cat*) [ -n "$NO_SERVER" ] && { echo 'No such file or directory' >&2; exit 1; }
+    echo 'PREFECT_API_URL=http://127.0.0.1:4711/api'
+    echo "PREFECT_API_AUTH_STRING=$SERVER_AUTH" ;;
 esac
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stampede.client import Client, DeployStack, Run
+from stampede.client import Client, DeployStack, RollbackStack, Run
 from stampede.client.instances import read_instances
 from stampede.errors import (
     BadInput,
@@ -200,6 +200,14 @@ def test_parameters_that_do_not_fit_are_bad_input(prefect: FakePrefect, client: 
     prefect.play("rollback-stack", refuses)
     with pytest.raises(BadInput, match="revision must be a number"):
         client.rollback("shop")
+
+
+def test_a_parameter_that_the_server_does_not_know_is_bad_input(prefect: FakePrefect, client: Client) -> None:
+    seen_by(prefect, "rollback-stack", REPLACED)
+    prefect.known_parameters["rollback-stack"] = {"stack", "revision", "requested_by"}
+    client.wait(client.start(RollbackStack(stack="shop")))
+    with pytest.raises(BadInput, match="wait_for_lock_s"):
+        client.start(RollbackStack(stack="shop", wait_for_lock_s=3.0))
 
 
 def test_a_server_without_workers_says_so(client: Client) -> None:
