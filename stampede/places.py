@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 STATE_VARIABLE = "STAMPEDE_STATE_DIR"
 RUN_VARIABLE = "STAMPEDE_RUN_DIR"
+CLUSTER_VARIABLE = "STAMPEDE_CLUSTER"
+DEFAULT_STATE = "/var/lib/stampede"
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,21 @@ class Places:
     def of_environment(cls) -> Places:
         """From STAMPEDE_STATE_DIR and STAMPEDE_RUN_DIR, else /var/lib/stampede and /run/stampede."""
         return cls(
-            Path(os.environ.get(STATE_VARIABLE, "/var/lib/stampede")),
+            Path(os.environ.get(STATE_VARIABLE, DEFAULT_STATE)),
             Path(os.environ.get(RUN_VARIABLE, "/run/stampede")),
         )
+
+    @property
+    def cluster(self) -> str:
+        """What marks the containers of this installation, so that two on one Docker daemon never touch each other's.
+
+        From STAMPEDE_CLUSTER; else `default`, or a digest of the state directory where that is an unusual one.
+        """
+        if named := os.environ.get(CLUSTER_VARIABLE):
+            return named
+        if self.state == Path(DEFAULT_STATE):
+            return "default"
+        return hashlib.sha256(str(self.state).encode()).hexdigest()[:8]
 
     @property
     def server(self) -> Path:

@@ -14,7 +14,6 @@ from stampede.blocks.haproxy import Balancer, HAProxy
 from stampede.places import Places
 
 HOST_VARIABLE = "STAMPEDE_HOST"
-CLUSTER_VARIABLE = "STAMPEDE_CLUSTER"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class _Current:
         places = Places.of_environment()
         return ThisHost(
             name=os.environ.get(HOST_VARIABLE) or socket.gethostname(),
-            cluster=os.environ.get(CLUSTER_VARIABLE) or "default",
+            cluster=places.cluster,
             places=places,
             docker=DockerHost(),
             haproxy=HAProxy(places),

@@ -25,7 +25,7 @@ from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 USER = "stampede"
 DEFAULT_PORT = 4200
 RUNS_KEPT_DAYS = 30
-FLOW_VARIABLES = ("STAMPEDE_FLOWS", "STAMPEDE_VERBS", "STAMPEDE_BACKGROUND")
+PASSED_ON = ("STAMPEDE_FLOWS", "STAMPEDE_VERBS", "STAMPEDE_BACKGROUND", "STAMPEDE_CLUSTER")
 SERVER, WORKER = "server", "worker"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
@@ -117,7 +117,7 @@ def _worker_settings(places: Places, host: str, port: int, auth: str, certificat
             "STAMPEDE_HOST": os.environ.get("STAMPEDE_HOST") or socket.gethostname(),
             "STAMPEDE_CONTROL": "1",
         }
-        | {name: os.environ[name] for name in FLOW_VARIABLES if name in os.environ}
+        | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     )
 
 
