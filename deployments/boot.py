@@ -15,7 +15,7 @@ from stampede.places import Places
 def main() -> None:
     """Afterwards every config and secret that an instance of this host mounts is there. Prints how many."""
     restored = refill(Places.of_environment())
-    print(f"stampede: {restored} configs and secrets are in place", file=sys.stderr)  # noqa: T201
+    print(f"stampede: {restored} configs and secrets are in place", file=sys.stderr)
 
 
 if __name__ == "__main__":
