@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect.runtime import flow_run
@@ -18,6 +18,7 @@ from stampede.planning.expansion import expand
 from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
+from stampede.planning.update_order import on_the_way_back
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.mandate import Mandate
@@ -35,7 +36,10 @@ from stampede.tasks.stack_state import (
 
 @dataclass(frozen=True)
 class Request:
-    """What a verb asks for. `draft` is None when the stack shall go, and then `revision` may name an existing one."""
+    """What a verb asks for: a `draft`, an existing `revision`, or neither, which means that the stack shall go.
+
+    `going_back` makes rollback_config count instead of update_config.
+    """
 
     stack: str
     fence: int
@@ -48,6 +52,7 @@ class Request:
     pull: str | None = None
     build: bool = False
     dry_run: bool = False
+    going_back: bool = False
 
 
 async def converge(request: Request) -> Outcome:
@@ -99,6 +104,8 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
     found = [instance for host in hosts for instance in host.instances]
     homes = place(definition.services, [h.host for h in hosts], found) if definition else {}
     instances = expand(wanted, homes) if wanted else ()
+    if definition and request.going_back:
+        definition, instances = on_the_way_back(definition, instances)
     if definition:
         refuse_obstacles(definition, instances, hosts)
     before = await revisions_of(request.stack, {instance.revision for instance in found})
@@ -135,7 +142,7 @@ async def go_back(request: Request, number: int) -> None:
     asked = {"stack": request.stack}
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
     await write_wanted(request.stack, number)
-    plan = await make_plan(request, revision, surveys)
+    plan = await make_plan(replace(request, going_back=True, demands=Demands()), revision, surveys)
     await carry_out(request, revision, plan, prefix="go back: ")
 
 

@@ -39,5 +39,6 @@ async def rollback_stack(
                 by=requested_by,
                 why=why or f"rollback to {number}",
                 dry_run=dry_run,
+                going_back=True,
             )
         )

@@ -6,9 +6,12 @@ with one writer. Two databases on one volume must never happen unless the file a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stampede.balancer.ports import is_balanced
 from stampede.planning.changes import Order
-from stampede.stackfile.models import Service
+from stampede.planning.instances import Instance
+from stampede.stackfile.models import Service, Stack
 
 
 def update_order(service: Service, *, carries_anonymous: bool) -> tuple[Order, str, str]:
@@ -25,6 +28,19 @@ def update_order(service: Service, *, carries_anonymous: bool) -> tuple[Order, s
     if writer:
         return "stop-first", writer, ""
     return "start-first", "", ""
+
+
+def on_the_way_back(stack: Stack, instances: Iterable[Instance]) -> tuple[Stack, tuple[Instance, ...]]:
+    """The same, with `rollback_config` in the place of `update_config` where the file has one."""
+    services = {
+        name: service.model_copy(
+            update={"deploy": service.deploy.model_copy(update={"update_config": service.deploy.rollback_config})}
+        )
+        for name, service in stack.services.items()
+        if service.deploy.rollback_config is not None
+    }
+    changed = stack.model_copy(update={"services": {**stack.services, **services}})
+    return changed, tuple(i.model_copy(update={"spec": changed.services[i.service]}) for i in instances)
 
 
 def only_one_at_a_time(service: Service) -> str:
