@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,6 +119,5 @@ def _mask(sources: Sources, request: Request) -> Mask:
     first = next((source.path.parent for source in sources.files), request.cwd)
     env_files = [request.cwd / ".env", first / ".env", *(request.cwd / file for file in request.env_files)]
     environ = {name: value for file in env_files for name, value in dotenv(file).items()} | dict(request.environ)
-    words = sorted(sources.confidential(environ), key=len, reverse=True)
-    hidden = re.compile("|".join(map(re.escape, words))) if words else None
+    hidden = sources.confidential(environ)
     return lambda text: hidden.sub("…", text) if hidden else text

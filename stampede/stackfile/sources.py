@@ -98,18 +98,30 @@ class Sources:
                 for path, node in _scalars(document):
                     yield path, str(node.value), f"{file.label}:{node.start_mark.line + 1}"
 
-    def confidential(self, environ: Mapping[str, str]) -> set[str]:
-        """Words that must not be repeated: what may hold passwords, and the variables that the files mention."""
-        words = {text for path, text, _ in self.scalars() if set(path[2:]) & set(_CONFIDENTIAL) and not _is_name(path)}
-        words |= {word.partition("=")[2] for word in words}
+    def confidential(self, environ: Mapping[str, str]) -> re.Pattern[str] | None:
+        """What must not be repeated: words that may be passwords, and the values of variables that the files mention.
+
+        Words that are keys of the files as well (an address that is also the name of a service) are no secret.
+        """
+        literal = {text for path, text, _ in self.scalars() if _may_hold_secrets(path)}
+        literal |= {word.partition("=")[2] for word in literal}
         named = {name for file in self.files for name in _VARIABLE.findall(file.text)}
-        words |= {environ[name] for name in named if name in environ}
-        return {word for word in words if len(word) >= SHORTEST_SECRET}
+        variable = {environ[name] for name in named if name in environ}
+        public = {part for path, _, _ in self.scalars() for part in path}
+        words = [rf"(?<![\w.-]){re.escape(word)}(?![\w.-])" for word in _longest_first(literal - public)]
+        words += [re.escape(word) for word in _longest_first(variable - public)]
+        return re.compile("|".join(words)) if words else None
 
 
-def _is_name(path: KeyPath) -> bool:
-    """Whether `environment` here is the name of the variable that a config or secret comes from."""
-    return path[0] in ("configs", "secrets") and path[-1] == "environment"
+def _longest_first(words: set[str]) -> list[str]:
+    return sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _may_hold_secrets(path: KeyPath) -> bool:
+    """`environment` of a config or secret is the name of a variable, not a value."""
+    if path[:1] in (("configs",), ("secrets",)) and path[-1] == "environment":
+        return False
+    return bool(set(path[2:]) & set(_CONFIDENTIAL))
 
 
 def _source(file: Path, cwd: Path = Path()) -> Source:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from stampede.errors import StampedeError
@@ -18,8 +18,8 @@ from stampede.stackfile import canonical_json, canonical_yaml, load_stack, read_
 from stampede.stackfile.verdict_table import VERDICTS
 from tests.unit.stackfile.conftest import PROGRAM_ENVIRONMENT
 
-FEW = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-MANY = settings(max_examples=800, deadline=None, derandomize=True)
+FEW = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+MANY = settings(max_examples=500, deadline=None, derandomize=True)
 
 VALID: dict[str, Any] = {
     "name": "shop",
@@ -127,6 +127,23 @@ def test_bytes_make_a_stack_or_an_error(text: bytes) -> None:
 @given(mutated())
 def test_a_broken_stack_file_makes_a_stack_or_an_error(tree: Any) -> None:
     outcome(json.dumps(tree, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+@settings(FEW, max_examples=12)
+@given(mutated())
+def test_what_config_prints_resolves_to_the_same(tree: Any) -> None:
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "compose.yaml"
+        file.write_bytes(json.dumps(tree, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        try:
+            loaded = load_stack([file], environ=PROGRAM_ENVIRONMENT)
+        except StampedeError:
+            reject()
+        for print_it in (canonical_yaml, canonical_json):
+            file.write_text(print_it(loaded), newline="")
+            again = load_stack([file], environ=PROGRAM_ENVIRONMENT)
+            assert again.document == loaded.document
+            assert again.stack == loaded.stack
 
 
 @MANY

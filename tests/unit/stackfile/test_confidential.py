@@ -57,3 +57,15 @@ def test_config_does_not_print_secrets_that_come_from_elsewhere(project: Project
     )
     assert {loaded.stack.secrets[name].content for name in "ab"} == {PASSWORD}
     assert PASSWORD not in canonical_yaml(loaded) + canonical_json(loaded)
+
+
+def test_names_of_services_are_no_secrets(project: Project) -> None:
+    text = "services:\n  web:\n    image: x\n    environment: {DB: database}\n  database:\n    imag: x\n"
+    with pytest.raises(StackFileError, match=r"^compose\.yaml:6: services\.database\.imag: "):
+        project.load(text)
+
+
+def test_short_words_inside_others_are_left_alone(project: Project) -> None:
+    text = "services:\n  web:\n    image: x\n    environment: {DB: data}\n  database:\n    imag: x\n"
+    with pytest.raises(StackFileError, match=r"services\.database\.imag: "):
+        project.load(text)
