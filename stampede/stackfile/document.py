@@ -49,8 +49,25 @@ def interpret(document: Mapping[str, Any]) -> Reading:
         stack = Stack.model_validate(kept)
     except ValidationError as error:
         raise _first_mistake(error) from error
-    stack = links_as_aliases(stack)
+    stack = links_as_aliases(_without_missing_dependencies(stack))
     return Reading(stack, (*judge.warnings, *check(stack)))
+
+
+def _without_missing_dependencies(stack: Stack) -> Stack:
+    """Without those that are `required: false` and not in this stack, because their profile is not chosen."""
+    services = {
+        name: service.model_copy(
+            update={
+                "depends_on": {
+                    other: dependency
+                    for other, dependency in service.depends_on.items()
+                    if dependency.required or other in stack.services
+                }
+            }
+        )
+        for name, service in stack.services.items()
+    }
+    return stack.model_copy(update={"services": services})
 
 
 def _without_origins(documents: Any) -> Any:

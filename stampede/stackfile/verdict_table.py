@@ -12,6 +12,7 @@ from stampede.stackfile.verdict import Verdict, acted, no_effect, refused, resol
 
 _T = "tests/functional/compose/"
 _R = "tests/unit/stackfile/test_reference.py::"
+_CHECKED = "tests/unit/stackfile/test_checks.py::test_a_senseless_stack_is_an_error"
 _S = "services.*"
 _BUILD_YOURSELF = "build the image beforehand and name it with image"
 _LIFECYCLE = "lifecycle hooks are not run"
@@ -203,7 +204,7 @@ _BUILD = chain(
 _DEPENDENCIES = chain(
     acted(_S, "depends_on depends_on.*", f"{_T}test_dependencies.py::test_dependency_starts_first"),
     acted(_S, "depends_on.*.condition", f"{_T}test_dependencies.py::test_waits_until_dependency_is_healthy"),
-    acted(_S, "depends_on.*.required", f"{_T}test_dependencies.py::test_optional_dependency_may_be_missing"),
+    acted(_S, "depends_on.*.required", f"{_R}test_optional_dependency_may_be_missing"),
     acted(_S, "depends_on.*.restart", f"{_T}test_dependencies.py::test_restarts_with_its_dependency"),
     acted(
         _S,
@@ -221,7 +222,7 @@ _DEPLOY = chain(
     no_effect(_S, "deploy.endpoint_mode", "a service's name resolves to its replicas", silent=("dnsrr",)),
     no_effect(_S, "deploy.placement.constraints", _ONE_HOST),
     no_effect(_S, "deploy.placement.preferences deploy.placement.preferences.[].spread", _ONE_HOST),
-    acted(_S, "deploy.placement deploy.placement.max_replicas_per_node", f"{_T}test_deploy.py::test_replicas_per_host"),
+    acted(_S, "deploy.placement deploy.placement.max_replicas_per_node", _CHECKED),
     acted(
         _S,
         "deploy.resources deploy.resources.limits deploy.resources.limits.cpus deploy.resources.limits.memory",

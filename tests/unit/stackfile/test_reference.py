@@ -175,3 +175,10 @@ def test_host_directories_are_made_unless_the_file_says_otherwise(project: Proje
         " {type: bind, source: /c, target: /c, bind: {create_host_path: false}}]\n"
     ).stack.services["web"]
     assert [mount.bind.create_host_path for mount in web.volumes] == [True, True, False]
+
+
+def test_optional_dependency_may_be_missing(project: Project) -> None:
+    text = WEB + "    depends_on: {db: {condition: service_started, required: false}}\n"
+    debug = "  db: {image: db, profiles: [debug]}\n"
+    assert project.load(text + debug).stack.services["web"].depends_on == {}
+    assert "db" in project.load(text + debug, profiles=["debug"]).stack.services["web"].depends_on
