@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,17 @@ def _build_with_buildx(build: Build, tag: str, progress: Progress) -> None:
 
 
 def _build_classically(client: Client, build: Build, tag: str, progress: Progress) -> None:
-    lines = _start_build(client, build, tag)
+    if _REMOTE.match(build.context):
+        _follow(_start_build(client, build, tag, path=build.context, dockerfile=build.dockerfile), tag, progress)
+        return
+    archive, name = _context(build)
+    with archive:
+        lines = _start_build(client, build, tag, fileobj=archive, custom_context=True, dockerfile=name)
+        _follow(lines, tag, progress)
+
+
+def _follow(lines: Iterator[dict[str, Any]], tag: str, progress: Progress) -> None:
+    """Returns when the build has ended well. Raises: DaemonError with the step that failed."""
     step = "before its first step"
     with daemon_errors(f"build {tag}"):
         for line in lines:
@@ -107,17 +117,12 @@ def _build_classically(client: Client, build: Build, tag: str, progress: Progres
                 progress(text)
 
 
-def _start_build(client: Client, build: Build, tag: str) -> Any:
+def _start_build(client: Client, build: Build, tag: str, **source: Any) -> Iterator[dict[str, Any]]:
     """The daemon's answer as it comes. The classic builder builds for the host's platform, or one other."""
-    source: dict[str, Any]
-    if _REMOTE.match(build.context):
-        source = {"path": build.context, "dockerfile": build.dockerfile}
-    else:
-        archive, name = _context(build)
-        source = {"fileobj": archive, "custom_context": True, "dockerfile": name}
+    lines: Iterator[dict[str, Any]]
     with daemon_errors(f"build {tag}"):
         try:
-            return client.api.build(
+            lines = client.api.build(
                 **source,
                 tag=tag,
                 decode=True,
@@ -136,6 +141,7 @@ def _start_build(client: Client, build: Build, tag: str) -> Any:
             )
         except APIError as error:
             raise _failed(tag, "before its first step", str(error.explanation or error)) from error
+    return lines
 
 
 def _context(build: Build) -> tuple[Any, str]:

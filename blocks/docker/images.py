@@ -43,10 +43,14 @@ class DockerImages:
         progress: Progress | None = None,
     ) -> Image:
         there = self._inspect(reference)
+        if there is not None and platform and not _is_for(there, platform):
+            there, reference_said = None, f"{reference} for {platform}"
+        else:
+            reference_said = reference
         policy = pull_policy or "missing"
         if there is None and policy in ("never", "build"):
             hint = "build it, or leave pull_policy out" if policy == "never" else "it has to be built first"
-            raise ImageMissing(f"{reference} is not on this host, and pull_policy is {policy}", hint)
+            raise ImageMissing(f"{reference_said} is not on this host, and pull_policy is {policy}", hint)
         if there is None or _is_due(policy, there):
             try:
                 self._pull(reference, platform, credentials or {}, progress or _silent)
@@ -149,6 +153,11 @@ def _is_due(policy: str, there: dict[str, Any]) -> bool:
         return False
     tagged = (there.get("Metadata") or {}).get("LastTagTime") or there["Created"]
     return (datetime.now(UTC) - moment(tagged)).total_seconds() >= age_s
+
+
+def _is_for(there: dict[str, Any], platform: str) -> bool:
+    """Whether an image is for `os/architecture`; a variant behind it is left to the daemon."""
+    return platform.split("/")[:2] == [there.get("Os"), there.get("Architecture")]
 
 
 def _progress_text(reference: str, line: dict[str, Any]) -> str:

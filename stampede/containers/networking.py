@@ -13,7 +13,10 @@ _MAC_PER_ENDPOINT = (1, 44)
 
 
 def ordered_networks(instance: Instance) -> list[str]:
-    """Docker's names of its networks; the first, which is also the gateway, by `gw_priority`, `priority`, name."""
+    """Docker's names of its networks in the order of connecting: by `gw_priority`, `priority`, name.
+
+    Before API 1.48 Docker itself chooses which of several is the gateway.
+    """
     if instance.spec.network_mode:
         return []
     return sorted(
