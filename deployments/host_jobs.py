@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from stampede.deployments.host_balancer import start_balancer
 from stampede.deployments.host_report import report_host
 
-JOBS: tuple[Callable[[], Awaitable[None]], ...] = (start_balancer, report_host)
+JOBS: tuple[Callable[[], Awaitable[None]], ...] = (report_host,)
