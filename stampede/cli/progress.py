@@ -55,7 +55,8 @@ class Progress:
             print(waiting, file=sys.stderr, flush=True)
             self._told_waiting = True
         for step in run.steps:
-            if self._told.get(step.id) == step.kind or not (step.is_final or step.is_flow):
+            begun = step.is_flow and step.kind == "RUNNING"
+            if not (step.is_final or begun) or self._told.get(step.id) == step.kind:
                 continue
             self._told[step.id] = step.kind
             print(_line(step), file=sys.stderr, flush=True)

@@ -7,14 +7,17 @@ from typing import Any
 
 from stampede.client.api import PAGE, PrefectApi
 from stampede.client.documents import Document, Documents
+from stampede.client.outcomes import outcome_of
 from stampede.client.runs import run_of, stack_tag
 from stampede.client.views import HistoryEntry
 from stampede.documents import REVISION_TYPE
+from stampede.results import ResultMissing
 
 # Names of flows by their ids.
 Verbs = dict[str, str]
 # Runs that change nothing are no history.
 READING_VERBS = frozenset({"plan-stack"})
+ROLLBACK = "rollback-stack"
 
 
 def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
@@ -55,7 +58,7 @@ def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> HistoryEntry:
     seen = run_of(api, run)
     parameters = run.get("parameters") or {}
     return HistoryEntry(
-        revision=None,
+        revision=_revision_after(api, run, verbs),
         created=_time(run.get("start_time") or run["created"]),
         by=parameters.get("requested_by") or "",
         why=parameters.get("why") or "",
@@ -64,6 +67,16 @@ def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> HistoryEntry:
         run=run["id"],
         url=seen.url,
     )
+
+
+def _revision_after(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> int | None:
+    """The revision a rollback went to. Other runs without a revision of their own changed none."""
+    if verbs.get(run["flow_id"]) != ROLLBACK or run.get("state_type") != "COMPLETED":
+        return None
+    try:
+        return outcome_of(api, run).revision
+    except ResultMissing:
+        return None
 
 
 def _runs_of_stack(api: PrefectApi, stack: str) -> list[dict[str, Any]]:

@@ -292,6 +292,12 @@ def test_history_joins_revisions_with_their_runs_and_shows_failed_ones(prefect: 
     assert entries[1].images == {"web": "web:1"}
 
 
+def test_history_says_to_which_revision_a_rollback_went(prefect: FakePrefect, client: Client) -> None:
+    seen_by(prefect, "rollback-stack", REPLACED)
+    client.rollback("shop")
+    assert [(each.revision, each.verb) for each in client.history("shop")] == [(4, "rollback-stack")]
+
+
 def test_unlock_cancels_the_holder_and_frees_the_lock(prefect: FakePrefect, client: Client) -> None:
     seen_by(prefect, "deploy-stack", REPLACED)
     prefect.take_s = 60.0
