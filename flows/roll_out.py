@@ -11,7 +11,7 @@ from stampede.errors import StampedeError, UpdateFailed, UpdatePaused
 from stampede.flows.roll_slot import Ground, roll_slot
 from stampede.frozen import Frozen
 from stampede.planning.batches import HostWork
-from stampede.planning.changes import Lane, Preparation, Stage
+from stampede.planning.changes import Lane, Stage
 from stampede.planning.dependencies import shares_with
 from stampede.planning.expansion import expand
 from stampede.planning.instances import Instance
@@ -43,7 +43,7 @@ async def roll_out(stack: str, revision: int, mandate: Mandate, work: HostWork) 
     warnings: list[str] = []
     for stage in work.stages:
         warnings += await roll_stage(mandate, ground, stage)
-    await clear(mandate, wanted, work.clear)
+    await clear(mandate, wanted, work)
     return RollReport(warnings=tuple(warnings))
 
 
@@ -100,12 +100,12 @@ async def roll_lane(mandate: Mandate, ground: Ground, lane: Lane) -> list[str]:
     return failures
 
 
-async def clear(mandate: Mandate, wanted: Revision | None, unneeded: Preparation) -> None:
-    """Networks and volumes that nothing uses any more are gone; files too, when the whole stack is."""
-    await asyncio.gather(*(remove_network(mandate, name) for name in unneeded.obsolete_networks))
-    await asyncio.gather(*(remove_volume(mandate, name) for name in unneeded.obsolete_volumes))
-    if wanted is None:
-        await remove_files(mandate)
+async def clear(mandate: Mandate, wanted: Revision | None, work: HostWork) -> None:
+    """Networks and volumes that nothing uses any more are gone; files too, once no old instance mounts them."""
+    await asyncio.gather(*(remove_network(mandate, name) for name in work.clear.obsolete_networks))
+    await asyncio.gather(*(remove_volume(mandate, name) for name in work.clear.obsolete_volumes))
+    if work.is_last:
+        await remove_files(mandate, wanted)
 
 
 def _instances(wanted: Revision, work: HostWork) -> dict[Slot, Instance]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from prefect import task
 
+from stampede.blocks import host_files
 from stampede.documents import Revision
+from stampede.planning.expansion import expand
 from stampede.planning.instances import Instance
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import RETRY_TRANSIENT
@@ -23,19 +25,20 @@ async def ensure_files(mandate: Mandate, wanted: Revision, instances: Sequence[I
 @task(task_run_name="place configs and secrets", **RETRY_TRANSIENT)
 async def place_files(mandate: Mandate, wanted: Revision, instances: Sequence[Instance]) -> None:
     """Afterwards their files are there with owner and mode as the stack file says. Raises: Fenced."""
-    from stampede.blocks.host_files import place_file
-
     mandate.check()
     definition = wanted.definition
     for file in {file for instance in instances for file in instance.files}:
         documents = definition.secrets if file.kind == "secret" else definition.configs
-        await in_thread(place_file, this_host().places, mandate.stack, file, documents[file.source].content)
+        await in_thread(host_files.place_file, this_host().places, mandate.stack, file, documents[file.source].content)
 
 
-@task(task_run_name="remove configs and secrets", **RETRY_TRANSIENT)
-async def remove_files(mandate: Mandate) -> None:
-    """Afterwards this host has no config or secret of the stack, in memory or encrypted. Raises: Fenced."""
-    from stampede.blocks.host_files import remove_files as remove
+async def remove_files(mandate: Mandate, wanted: Revision | None) -> None:
+    """Afterwards this host has no config or secret of the stack that `wanted` does not need, in memory or encrypted.
 
+    Raises: Fenced.
+    """
+    slots = {(name, 1): this_host().name for name in wanted.definition.services} if wanted else {}
+    instances = expand(wanted, slots) if wanted else ()
+    needed = frozenset(file.host_name for instance in instances for file in instance.files)
     mandate.check()
-    await in_thread(remove, this_host().places, mandate.stack)
+    await in_thread(host_files.remove_files, this_host().places, mandate.stack, needed)

@@ -9,11 +9,15 @@ from stampede.planning.changes import Lane, Plan, Preparation, Stage, Wave
 
 
 class HostWork(Frozen):
-    """What one host does in one go: make ready, go through stages, clear away."""
+    """What one host does in one go: make ready, go through stages, clear away.
+
+    `is_last` says that nothing of the plan comes after it, so that what only old instances needed may go.
+    """
 
     preparation: Preparation = Preparation()
     stages: tuple[Stage, ...] = ()
     clear: Preparation = Preparation()
+    is_last: bool = False
 
 
 def batches(plan: Plan) -> Iterator[dict[str, HostWork]]:
@@ -24,14 +28,14 @@ def batches(plan: Plan) -> Iterator[dict[str, HostWork]]:
     if len(hosts) == 1:
         (host,) = hosts
         preparation, clear = first.get(host, Preparation()), last.get(host, Preparation())
-        yield {host: HostWork(preparation=preparation, stages=plan.stages, clear=clear)}
+        yield {host: HostWork(preparation=preparation, stages=plan.stages, clear=clear, is_last=True)}
         return
     if first:
         yield {host: HostWork(preparation=preparation) for host, preparation in first.items()}
     for stage in plan.stages:
         yield from _steps(stage)
-    if last:
-        yield {host: HostWork(clear=clear) for host, clear in last.items()}
+    if hosts:
+        yield {host: HostWork(clear=last.get(host, Preparation()), is_last=True) for host in hosts}
 
 
 def _steps(stage: Stage) -> Iterator[dict[str, HostWork]]:
