@@ -58,5 +58,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, PermissionError):
+            print("hint: a host's own control plane belongs to root; --server names another", file=sys.stderr)
         sys.exit(StampedeError.exit_code)
     sys.exit(0)

@@ -10,18 +10,32 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from stampede.cli.tunnel import SshTarget
+from stampede.control_plane.services import read_env
+from stampede.control_plane.settings import worker_env
 from stampede.errors import StampedeError
+from stampede.places import Places
+
+HOST_VARIABLE = "STAMPEDE_HOST"
 
 
 def environment_for(host: str, server: str | None) -> dict[str, str]:
     """The environment in which `docker` reaches the daemon of `host`: this machine's, or another's over ssh."""
-    if server is None or host == socket.gethostname():
+    if host == name_of_this_host(Places.of_environment()):
         return dict(os.environ)
     # A control plane behind ssh knows its own host by the name that host gives itself, which need not resolve here.
-    target = SshTarget.parse(server) if server.startswith("ssh://") else SshTarget(host)
+    target = SshTarget.parse(server) if server and server.startswith("ssh://") else SshTarget(host)
     login = f"{target.user}@" if target.user else ""
     port = f":{target.port}" if target.port else ""
     return {**os.environ, "DOCKER_HOST": f"ssh://{login}{target.host}{port}"}
+
+
+def name_of_this_host(places: Places) -> str:
+    """What the worker of this machine calls it: STAMPEDE_HOST, as it is now or was when the worker was set up."""
+    try:
+        settings = read_env(worker_env(places))
+    except (FileNotFoundError, PermissionError):  # No worker, or not ours to read.
+        settings = {}
+    return settings.get(HOST_VARIABLE) or os.environ.get(HOST_VARIABLE) or socket.gethostname()
 
 
 def logs_argv(container: str, *, follow: bool, tail: str, since: str, timestamps: bool) -> list[str]:

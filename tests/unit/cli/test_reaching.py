@@ -52,10 +52,15 @@ def test_exec_takes_the_first_that_runs() -> None:
         select_one(SHOP, "shop", "web.1")
 
 
-def test_another_host_is_reached_over_ssh_and_this_one_is_not() -> None:
+@pytest.mark.usefixtures("places")
+def test_another_host_is_reached_over_ssh_and_this_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STAMPEDE_HOST", raising=False)
     assert environment_for("h2", "https://stampede.example")["DOCKER_HOST"] == "ssh://h2"
     assert environment_for("h1", "ssh://root@10.0.0.5:2222")["DOCKER_HOST"] == "ssh://root@10.0.0.5:2222"
+    assert environment_for("h2", None)["DOCKER_HOST"] == "ssh://h2"
     assert "DOCKER_HOST" not in environment_for(socket.gethostname(), "https://stampede.example")
+    monkeypatch.setenv("STAMPEDE_HOST", "h3")
+    assert "DOCKER_HOST" not in environment_for("h3", None)
 
 
 def test_docker_is_given_argument_lists() -> None:
