@@ -1,25 +1,24 @@
-"""Deployments: what the Prefect UI and HTTP clients start. One per flow (`deploy-stack/any`), one per flow and stack.
+"""What a worker registers before it takes runs: types of blocks, the storage of results, and `<flow>/any` of each verb.
 
 A deployment that exists is updated in place, never created anew: creating it again would delete its schedules.
+Those of stacks mirror the generic ones (tasks/deployments.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
 from stampede.blocks.api_results import BLOCK_NAME, ApiResults
 from stampede.deployments.host_worker import CONTROL_QUEUE, POOL, AnyFlow
-
-GENERIC = "any"
+from stampede.tasks.deployments import GENERIC, TAG
 
 
 async def register_blocks(client: PrefectClient, blocks: Sequence[type[Block]]) -> None:
@@ -41,34 +40,7 @@ async def ensure_result_storage(client: PrefectClient) -> None:
 async def register_generic(client: PrefectClient, verbs: Iterable[AnyFlow]) -> None:
     """Afterwards each of these flows has the deployment `<flow>/any`, with its form and its validation."""
     for flow in verbs:
-        await _ensure(client, flow, GENERIC, {}, ["stampede"])
-
-
-async def ensure_stack_deployments(
-    client: PrefectClient,
-    verbs: Iterable[AnyFlow],
-    stack: str,
-    parameters: Mapping[str, Mapping[str, Any]] | None = None,
-) -> list[UUID]:
-    """Afterwards `<flow>/<stack>` exists for each of these flows that takes a `stack`.
-
-    The stack's name and `parameters[flow name]` are the defaults of its form. Schedules of existing ones are kept.
-    """
-    made = []
-    for flow in verbs:
-        if "stack" in flow.parameters.properties:
-            defaults = {"stack": stack, **(parameters or {}).get(flow.name, {})}
-            made.append(await _ensure(client, flow, stack, defaults, ["stampede", f"stack:{stack}"]))
-    return made
-
-
-async def remove_stack_deployments(client: PrefectClient, stack: str) -> int:
-    """Afterwards no deployment of this stack exists; returns how many were removed. Runs and their history stay."""
-    wanted = DeploymentFilter(tags=DeploymentFilterTags(all_=["stampede", f"stack:{stack}"]))
-    found = await client.read_deployments(deployment_filter=wanted, limit=200)
-    for deployment in found:
-        await client.delete_deployment(deployment.id)
-    return len(found)
+        await _ensure(client, flow, GENERIC, {}, [TAG])
 
 
 async def _ensure(client: PrefectClient, flow: AnyFlow, name: str, parameters: dict[str, Any], tags: list[str]) -> UUID:

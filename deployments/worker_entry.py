@@ -27,6 +27,7 @@ from stampede.deployments.host_worker import CONTROL_QUEUE, AnyFlow, HostWorker,
 from stampede.deployments.register import ensure_result_storage, register_blocks, register_generic
 from stampede.errors import StampedeError
 from stampede.places import Places
+from stampede.tasks.deployments import refresh_stack_deployments
 
 _log = get_logger("stampede.worker")
 
@@ -86,6 +87,7 @@ def _worker(host: str) -> HostWorker:
         await ensure_result_storage(client)
         if control:
             await register_generic(client, verbs)
+            await refresh_stack_deployments(client)
 
     return HostWorker(
         host=host,

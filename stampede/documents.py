@@ -28,12 +28,14 @@ def head_name(stack: str) -> str:
 class Head(Frozen):
     """Where a stack stands: the highest revision there is, the wanted one, and the last that was rolled out whole.
 
-    0 is none: `wanted` of a stack that was removed, `serving` of one whose first deploy has not ended.
+    0 is none: `wanted` of a stack that was removed, `serving` of one whose first deploy has not ended. The stack's
+    deployments have the defaults of revision `registered`.
     """
 
     latest: int = 0
     wanted: int = 0
     serving: int = 0
+    registered: int = 0
 
 
 class Revision(Frozen):

@@ -17,6 +17,7 @@ from stampede.documents import Head, Revision, head_name
 from stampede.errors import UnknownName
 from stampede.frozen import Frozen
 from stampede.planning.instances import Image
+from stampede.tasks.deployments import ensure_stack_deployments, form_defaults, remove_stack_deployments
 from stampede.tasks.retry import NO_RECORD
 
 STACK_TAG = "stampede-stack"
@@ -131,10 +132,19 @@ async def _next_revision(draft: Draft, head: Head, by: str = "", why: str = "") 
 
 @task(task_run_name="record what serves of {stack}", **NO_RECORD)
 async def record_serving(stack: str, revision: Revision | None) -> None:
-    """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten."""
+    """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten.
+
+    The stack's deployments have its defaults, or are gone. When all that is so already, nothing is asked or written.
+    """
     head = await read_head(stack)
     number = revision.number if revision else 0
-    if (head.wanted, head.serving) != (number, number):
-        await write_head(stack, head.model_copy(update={"wanted": number, "serving": number}))
-        async with get_client() as client:
-            await Documents(client).delete_revision(stack, head.latest - KEPT_REVISIONS)
+    recorded = head.model_copy(update={"wanted": number, "serving": number, "registered": number})
+    if recorded == head:
+        return
+    async with get_client() as client:
+        if revision:
+            await ensure_stack_deployments(client, stack, form_defaults(revision))
+        else:
+            await remove_stack_deployments(client, stack)
+        await write_head(stack, recorded)
+        await Documents(client).delete_revision(stack, head.latest - KEPT_REVISIONS)

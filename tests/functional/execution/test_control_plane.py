@@ -108,14 +108,13 @@ def _deployments(plane: Plane) -> list[dict[str, Any]]:
 def _register(plane: Plane, what: str) -> str:
     """In a process with the worker's settings, as the flows do it. Returns what went wrong."""
     call = {
-        "ensure": "ensure_stack_deployments(client, VERBS, 'webshop')",
+        "ensure": "ensure_stack_deployments(client, 'webshop', {'stack': 'webshop'})",
         "remove": "remove_stack_deployments(client, 'webshop')",
     }[what]
     code = f"""
 import asyncio
 from prefect.client.orchestration import get_client
-from stampede.deployments.register import ensure_stack_deployments, remove_stack_deployments
-from tests.functional.execution.sample_flows import VERBS
+from stampede.tasks.deployments import ensure_stack_deployments, remove_stack_deployments
 async def main():
     async with get_client() as client:
         await {call}
