@@ -89,7 +89,12 @@ class FakePrefect:
         self.take_s = 0.0
         self.crash = False
         self.busy = 0
+        self.away_until = 0.0
         self.url = ""
+
+    def restart(self, away_s: float) -> None:
+        """Be away for that long: connections end without an answer, as those of a server that is starting."""
+        self.away_until = time.monotonic() + away_s
 
     def play(self, flow: str, play: Play) -> None:
         """Let `flow` do this: return JSON, or raise a StampedeError."""
@@ -300,6 +305,9 @@ class _Requests(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, query = self.path.partition("?")
         body = json.loads(content) if content else dict(part.split("=") for part in query.split("&") if part)
+        if time.monotonic() < self.fake.away_until:
+            self.close_connection = True
+            return
         self.fake.requests.append(f"{self.command} {path}")
         try:
             status, answer = 200, self._answer(path.removeprefix("/api"), body)

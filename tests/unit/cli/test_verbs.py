@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,21 +147,33 @@ def test_detach_starts_the_run_and_follow_sees_its_end(stampede: Stampede) -> No
     assert followed.json["changed"] == ["shop-web-1"]
 
 
-def test_ctrl_c_detaches_and_says_how_to_go_on(
-    prefect: FakePrefect, stampede: Stampede, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def soon(prefect: FakePrefect, flow: str, happens: Callable[[], None]) -> None:
+    """Let something happen shortly after a run of `flow` has been created."""
+
+    def play(parameters: dict[str, Any]) -> Any:
+        threading.Timer(0.3, happens).start()
+        return OUTCOME
+
+    prefect.play(flow, play)
+
+
+def test_ctrl_c_detaches_and_says_how_to_go_on(prefect: FakePrefect, stampede: Stampede) -> None:
     prefect.take_s = 60.0
-
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("stampede.client.client.follow", interrupt)
+    soon(prefect, "deploy-stack", lambda: os.kill(os.getpid(), signal.SIGINT))
     ended = stampede("up")
     run = next(iter(prefect.runs))
     assert ended.code == 130
     assert f"stampede follow {run}" in ended.err
     assert f"stampede cancel {run}" in ended.err
     assert prefect.runs[run].state[0] == "RUNNING"
+
+
+def test_a_server_that_restarts_in_the_middle_is_waited_for(prefect: FakePrefect, stampede: Stampede) -> None:
+    prefect.take_s = 1.5
+    soon(prefect, "deploy-stack", lambda: prefect.restart(away_s=0.6))
+    ended = stampede("up", "--json")
+    assert ended.json["revision"] == 4
+    assert "the server does not answer" in ended.err
 
 
 def test_cancel_stops_a_run(prefect: FakePrefect, stampede: Stampede) -> None:
