@@ -1,61 +1,112 @@
 """The host report: what this host runs, as one document that only its worker writes and that `ps` reads.
 
-It is rewritten when Docker tells of a change, and at a slow beat, so that its age says whether the host is alive.
+It is rewritten when Docker tells of a change, and at a slow beat, so that its age says whether the host is alive. While
+the API or Docker is away, looking goes on: metrics and the next report depend on it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.logging import get_logger
 
 from stampede.blocks.documents import Documents
+from stampede.deployments.host_events import InstanceEvents
 from stampede.errors import Transient
+from stampede.planning.found import FoundHost
 from stampede.tasks.this_host import ThisHost, this_host
 from stampede.tasks.threads import in_thread
 
 BEAT_S = 30.0
 GATHER_S = 0.3
+LISTEN_AGAIN_S = 2.0
 _log = get_logger("stampede.report")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What this host looked like at `at` (seconds since 1970); `docker_answers` says whether it was seen since."""
+
+    found: FoundHost
+    at: float
+    docker_answers: bool = True
+
+
+class _Latest:
+    sight: Sight | None = None
+
+
+def latest_sight() -> Sight | None:
+    """What the worker of this process last saw of its host; None before it has looked."""
+    return _Latest.sight
 
 
 async def report_host() -> None:
     """Keep the report of this host true for as long as the worker lives. Never returns."""
-    changed = asyncio.Event()
+    changed, ended = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
-    threading.Thread(target=_listen, args=(this_host(), loop, changed), name="docker-events", daemon=True).start()
-    while True:
-        await write_report()
-        try:
-            await asyncio.wait_for(changed.wait(), BEAT_S)
-        except TimeoutError:
-            continue
-        await asyncio.sleep(GATHER_S)  # a deploy changes many things at once: one report for all of them
-        changed.clear()
+
+    def tell() -> None:
+        loop.call_soon_threadsafe(changed.set)
+
+    threading.Thread(target=_listen, args=(this_host(), tell, ended), name="docker-events", daemon=True).start()
+    try:
+        while True:
+            changed.clear()
+            await _report_or_say_why_not()
+            try:
+                await asyncio.wait_for(changed.wait(), BEAT_S)
+            except TimeoutError:
+                continue
+            await asyncio.sleep(GATHER_S)  # a deploy changes many things at once: one report for all of them
+    finally:
+        ended.set()
 
 
 async def write_report() -> None:
-    """Afterwards the document of this host says what Docker says now."""
+    """Afterwards the document of this host says what Docker says now. Raises: DaemonUnavailable, httpx.HTTPError."""
     host = this_host()
-    found = await in_thread(host.docker.found, host.name, host.cluster, detail=True)
-    report = found.model_copy(update={"foreign": ()}).model_dump(mode="json")
+    try:
+        found = await in_thread(host.docker.found, host.name, host.cluster, detail=True)
+    except Transient:
+        if _Latest.sight is not None:
+            _Latest.sight = Sight(_Latest.sight.found, _Latest.sight.at, docker_answers=False)
+        raise
+    ours = found.model_copy(update={"foreign": ()})
+    _Latest.sight = Sight(ours, time.time())
     async with get_client() as client:
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        await Documents(client).write_report(host.name, at, report)
+        await Documents(client).write_report(host.name, at, ours.model_dump(mode="json"))
 
 
-def _listen(host: ThisHost, loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
-    """Set `changed` for every event of a container of ours, in an own thread; waits for dockerd when it is away."""
-    pause = threading.Event()
-    while True:
+async def _report_or_say_why_not() -> None:
+    try:
+        await write_report()
+    except Transient as error:
+        _log.info("no report: %s", error.message)
+    except httpx.HTTPError as error:
+        _log.info("no report, the API does not take it: %r", error)
+
+
+def _listen(host: ThisHost, tell: Callable[[], None], ended: threading.Event) -> None:
+    """Call `tell` for every event of a container of ours, in an own thread; waits for dockerd when it is away."""
+    instances = InstanceEvents(host.name)
+    while not ended.is_set():
         try:
-            for _ in host.docker.events(host.cluster):
-                loop.call_soon_threadsafe(changed.set)
+            for event in host.docker.events(host.cluster):
+                if ended.is_set():
+                    return
+                tell()
+                instances.notice(event)
         except Transient as error:
             _log.info("waiting for Docker: %s", error.message)
         except RuntimeError:  # the loop is closed: the worker has ended
             return
-        pause.wait(2.0)
+        ended.wait(LISTEN_AGAIN_S)

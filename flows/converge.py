@@ -20,6 +20,7 @@ from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
 from stampede.planning.update_order import on_the_way_back
 from stampede.tasks.artifacts import publish_outcome, publish_plan
+from stampede.tasks.events import announced
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_hosts
@@ -55,6 +56,7 @@ class Request:
     going_back: bool = False
 
 
+@announced
 async def converge(request: Request) -> Outcome:
     """Afterwards what runs is what the request wants, or, when that fails, what served before serves still.
 

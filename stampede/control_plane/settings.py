@@ -25,7 +25,7 @@ from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 USER = "stampede"
 DEFAULT_PORT = 4200
 RUNS_KEPT_DAYS = 30
-PASSED_ON = ("STAMPEDE_FLOWS", "STAMPEDE_VERBS", "STAMPEDE_BACKGROUND", "STAMPEDE_CLUSTER")
+PASSED_ON = ("STAMPEDE_FLOWS", "STAMPEDE_VERBS", "STAMPEDE_BACKGROUND", "STAMPEDE_CLUSTER", "STAMPEDE_METRICS")
 SERVER, WORKER = "server", "worker"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
@@ -114,11 +114,20 @@ def _worker_settings(places: Places, host: str, port: int, auth: str, certificat
             "PREFECT_RESULTS_DEFAULT_SERIALIZER": "stampede-json",
             "PREFECT_TASKS_DEFAULT_PERSIST_RESULT": "false",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-            "STAMPEDE_HOST": os.environ.get("STAMPEDE_HOST") or socket.gethostname(),
+            "STAMPEDE_HOST": _host_name(places),
             "STAMPEDE_CONTROL": "1",
         }
         | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     )
+
+
+def _host_name(places: Places) -> str:
+    """As the environment says, else as it was before: a host keeps its name when its hostname changes."""
+    try:
+        before = read_env(worker_env(places)).get("STAMPEDE_HOST")
+    except FileNotFoundError:
+        before = None
+    return os.environ.get("STAMPEDE_HOST") or before or socket.gethostname()
 
 
 def _lines(settings: dict[str, str]) -> str:

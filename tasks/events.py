@@ -1,0 +1,103 @@
+"""Events of Stampede for Prefect automations: changes of stacks that ended, instances that died.
+
+The resource is always the stack, `stampede.stack.<name>`; the flow run, its deployment and the like are related to it.
+They are listed in docs/events.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from stampede.errors import StampedeError
+from stampede.planning.changes import Outcome
+from stampede.tasks.last_changes import LastChange, forget_changes, note_change
+from stampede.tasks.this_host import this_host
+
+PREFIX = "stampede."
+MOST_OF_A_MESSAGE = 500
+
+
+class ChangeRequest(Protocol):
+    """What an announcement says of a request."""
+
+    @property
+    def stack(self) -> str: ...
+
+    @property
+    def by(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
+
+    @property
+    def dry_run(self) -> bool: ...
+
+
+A = TypeVar("A", bound=ChangeRequest)
+Verb = Callable[[A], Awaitable[Outcome]]
+
+
+def emit(event: str, stack: str, payload: dict[str, Any], instance: str = "") -> None:
+    """Tell Prefect of something that happened to a stack, or to one of its instances. Never waits, never fails."""
+    related = [{"prefect.resource.id": f"stampede.instance.{instance}", "prefect.resource.role": "instance"}]
+    emit_event(
+        PREFIX + event,
+        resource={"prefect.resource.id": f"stampede.stack.{stack}", "prefect.resource.name": stack},
+        related=related if instance else None,
+        payload=payload,
+    )
+
+
+def announced(verb: Verb[A]) -> Callable[[A], Coroutine[Any, Any, Outcome]]:
+    """A verb whose end is an event, `stampede.<verb>.finished|failed|cancelled`, and is noted for metrics.
+
+    The verb's name is the first word of the flow's: `deploy-stack` is `deploy`. A dry run is nobody's business.
+    """
+
+    @functools.wraps(verb)
+    async def announcing(request: A) -> Outcome:
+        if request.dry_run:
+            return await verb(request)
+        began = time.time()
+        try:
+            outcome = await verb(request)
+        except asyncio.CancelledError:
+            _announce(request, "cancelled", began, {})
+            raise
+        except Exception as error:
+            message = error.message if isinstance(error, StampedeError) else repr(error)
+            _announce(request, "failed", began, {"error": type(error).__name__, "message": message[:MOST_OF_A_MESSAGE]})
+            raise
+        _announce(request, "finished", began, _summary(outcome))
+        return outcome
+
+    return announcing
+
+
+def _announce(request: ChangeRequest, end: str, began: float, payload: dict[str, Any]) -> None:
+    verb = str(flow_run.flow_name or "change").partition("-")[0]
+    duration_s = round(time.time() - began, 3)
+    said = {"stack": request.stack, "duration_s": duration_s, "by": request.by, "why": request.why, **payload}
+    emit(f"{verb}.{end}", request.stack, said)
+    succeeded = end == "finished"
+    change = LastChange(stack=request.stack, verb=verb, ended=time.time(), succeeded=succeeded, duration_s=duration_s)
+    note_change(this_host().places, change)
+    if succeeded and verb == "remove":
+        forget_changes(this_host().places, request.stack)
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "revision": outcome.revision,
+        "changed": len(outcome.changes) - len(outcome.removed),
+        "unchanged": len(outcome.unchanged),
+        "removed": len(outcome.removed),
+        "warnings": len(outcome.warnings),
+    }
