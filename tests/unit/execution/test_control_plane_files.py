@@ -91,3 +91,11 @@ def test_units_are_filled_in_completely(places: Places, unit: str) -> None:
     text = rendered(unit, places)
     assert "@" not in text
     assert "ExecStart=/" in text
+
+
+def test_a_host_keeps_the_name_it_was_started_with(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAMPEDE_HOST", "h7")
+    settings.prepare(places, "127.0.0.1", 4999)
+    monkeypatch.delenv("STAMPEDE_HOST")
+    settings.prepare(places, "127.0.0.1", 4999)
+    assert services.read_env(settings.worker_env(places))["STAMPEDE_HOST"] == "h7"
