@@ -63,6 +63,12 @@ class Client:
         return self._traits
 
 
+def close_stream(stream: Any) -> None:
+    """Ends a streamed answer, whoever still reads it. The SDK's own `close` leaves the connection to the collector."""
+    stream.close()
+    stream._response.close()
+
+
 @contextmanager
 def daemon_errors(doing: str) -> Iterator[None]:
     """Let what the SDK raises leave as one of our errors; `doing` completes "Docker could not …"."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from stampede.blocks.docker.client import Client, daemon_errors
+from stampede.blocks.docker.client import Client, close_stream, daemon_errors
 from stampede.blocks.docker.events import first_exit_code
 from stampede.blocks.docker.exec_session import ExecSession
 from stampede.blocks.docker.reading import instance_of_inspect, is_anonymous
@@ -225,7 +225,7 @@ class DockerContainers:
             try:
                 yield from stream
             finally:
-                stream.close()
+                close_stream(stream)
 
     def wait_exit(self, container: str, timeout_s: float) -> int:
         deadline, pauses = time.monotonic() + timeout_s, iter(_WAIT_PAUSES_S)

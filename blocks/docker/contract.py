@@ -205,7 +205,10 @@ class Docker(Protocol):
         ...
 
     def events(self, cluster: str, since: datetime | None = None) -> Iterator[Event]:
-        """Changes of containers of ours as they happen, for ever; those after `since` first."""
+        """Changes of containers of ours as they happen, without end; those after `since` first.
+
+        Raises: DaemonUnavailable when the daemon goes away, even in mid-stream.
+        """
         ...
 
     def ping(self) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from stampede.blocks.docker.client import Client, daemon_errors
+from stampede.blocks.docker.client import Client, close_stream, daemon_errors
+from stampede.errors import DaemonUnavailable
 from stampede.frozen import Frozen
 from stampede.planning import identity
 
@@ -50,7 +51,8 @@ def events(client: Client, cluster: str, since: datetime | None) -> Iterator[Eve
             for said in stream:
                 yield read_event(said)
         finally:
-            stream.close()
+            close_stream(stream)
+    raise DaemonUnavailable("Docker stopped telling what happens", "is dockerd being restarted?")
 
 
 def first_exit_code(client: Client, container: str, since: datetime) -> int | None:

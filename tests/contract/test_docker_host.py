@@ -198,7 +198,8 @@ def test_prune_takes_only_our_tags_that_nobody_needs(bench: Workbench, docker: D
     bench.create(wanted)
     keep = [kept_tag(bench.stack, "spare", spare.identity)]
     others = [tag for tag in all_kept_tags(docker) if f"/{bench.stack}/" not in tag]
-    assert docker.images.prune([*keep, *others]) == (wasted,)
+    removed = docker.images.prune([*keep, *others])
+    assert [name for name in removed if name.startswith("stampede.local/")] == [wasted]
     assert docker.images.keep(wanted.image, bench.stack, "web") == used
     assert docker.images.resolve(BUSYBOX, pull_policy="never") == spare
 

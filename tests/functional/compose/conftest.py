@@ -139,6 +139,8 @@ def project(stack_name: str, tmp_path: Path, places: Places, docker_client: sdk.
     for tag in {tag for image in docker_client.images.list() for tag in image.tags}:
         if tag.startswith((f"{KEPT}{stack_name}/", f"{stack_name}-")):
             docker_client.images.remove(tag, force=True)
+    for image in docker_client.images.list(filters={"dangling": True, "label": f"stampede.built={stack_name}-web"}):
+        docker_client.images.remove(image.id)
     host.close()
 
 
