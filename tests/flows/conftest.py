@@ -1,0 +1,48 @@
+"""Flows of these tests run in the test's own process, against a real Prefect server, on fake hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stampede.planning import slots
+from tests.flows.inline_hosts import hosts_inline
+from tests.flows.lab import Lab
+from tests.flows.server import Server, running_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all flow tests; stacks keep them apart."""
+    with running_server(tmp_path_factory.mktemp("prefect")) as started:
+        asyncio.run(started.register())
+        yield started
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A directory in memory, where secrets may lie."""
+    folder = Path(tempfile.mkdtemp(prefix="stampede-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def lab(server: Server, memory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A cluster of one host, `h1`."""
+    monkeypatch.setattr(slots, "CREATE_SETTLE_S", 0.0)
+    made = Lab(memory)
+    with server.as_api(), hosts_inline(made.hosts):
+        yield made
+
+
+@pytest.fixture
+def stack() -> str:
+    """The name of a stack that no other test has."""
+    return f"t{secrets.token_hex(4)}"

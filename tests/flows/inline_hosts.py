@@ -1,0 +1,64 @@
+"""Hosts inside the test: what `on_hosts` does through a worker, without one.
+
+The dispatch itself (queues, workers, resuming, cancelling) is tested in tests/functional/execution. Here a step runs
+at once as a subflow, with the host's fakes in place of its daemons; parameters, results and errors are written as
+JSON and read back on their way, as they are between two processes.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from prefect.flows import Flow
+from pydantic import TypeAdapter
+
+from stampede import results
+from stampede.errors import StampedeError
+from stampede.flows import converge
+from stampede.tasks.this_host import ThisHost, instead_of_this_host
+
+Hosts = Callable[[], Mapping[str, ThisHost]]
+
+
+@contextmanager
+def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
+    """Inside the `with`, the cluster has exactly these hosts, and flows reach them without a worker."""
+
+    async def on_hosts(
+        parameters_of: Mapping[str, Mapping[str, Any]], flow: Flow[..., Any], /, *, step: str, reuse: bool = True
+    ) -> dict[str, Any]:
+        outcomes: dict[str, Any] = {}
+        errors: list[StampedeError] = []
+        for host, parameters in parameters_of.items():
+            with instead_of_this_host(hosts[host]):
+                try:
+                    outcomes[host] = await _as_sent(flow, parameters, step)
+                except StampedeError as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
+        return outcomes
+
+    async def schedulable_hosts() -> list[str]:
+        return sorted(hosts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(converge, "on_hosts", on_hosts)
+        patch.setattr(converge, "schedulable_hosts", schedulable_hosts)
+        yield
+
+
+async def _as_sent(flow: Flow[..., Any], parameters: Mapping[str, Any], step: str) -> Any:
+    sent = json.loads(json.dumps(flow.serialize_parameters(dict(parameters))))
+    try:
+        value = await flow.with_options(flow_run_name=step)(**sent)
+    except Exception as error:
+        received = results.decode(results.encode(error))
+        raise received from error
+    returned = typing.get_type_hints(flow.fn).get("return", Any)
+    return TypeAdapter(returned).validate_python(results.decode(results.encode(value)))
