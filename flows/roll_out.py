@@ -7,7 +7,7 @@ import asyncio
 from prefect import flow
 
 from stampede.documents import Revision
-from stampede.errors import StampedeError, UpdateFailed, UpdatePaused
+from stampede.errors import DaemonError, Refused, Transient, Unhealthy, UpdateFailed, UpdatePaused
 from stampede.flows.roll_slot import Ground, roll_slot
 from stampede.frozen import Frozen
 from stampede.planning.batches import HostWork
@@ -83,13 +83,17 @@ async def roll_stage(mandate: Mandate, ground: Ground, stage: Stage) -> list[str
 
 
 async def roll_lane(mandate: Mandate, ground: Ground, lane: Lane) -> list[str]:
-    """Wave after wave. Raises UpdateFailed when more slots fail than `max_failure_ratio` allows."""
+    """Wave after wave. Raises UpdateFailed when more slots fail than `max_failure_ratio` allows.
+
+    What is not the instances' fault is raised as it is, and nothing goes back because of it: Fenced, Cancelled, and
+    Transient when a daemon stays away.
+    """
     total = sum(len(wave.rolls) for wave in lane.waves)
     failures: list[str] = []
     for wave in lane.waves:
         done = await asyncio.gather(*(roll_slot(mandate, ground, r) for r in wave.rolls), return_exceptions=True)
         for roll, outcome in zip(wave.rolls, done, strict=True):
-            if isinstance(outcome, StampedeError):
+            if isinstance(outcome, Unhealthy | DaemonError | Refused) and not isinstance(outcome, Transient):
                 failures.append(f"{roll.label}: {outcome}")
             elif isinstance(outcome, BaseException):
                 raise outcome
