@@ -35,9 +35,9 @@ class OwnSupervisor:
     @staticmethod
     def stop(places: Places, *, everything: bool) -> None:
         """Afterwards the services do not run, those that carry traffic excepted. Raises: StampedeError after 60 s."""
-        places.run.joinpath(STOPPED_FILE).touch()
         if not OwnSupervisor.processes(places):
             return
+        places.run.joinpath(STOPPED_FILE).touch()
         if read_pid(places.run / PID_FILE) is None:
             _launch(places)  # one that was killed left services behind: the new one adopts them, in order to stop them
         supervisor = read_pid(places.run / PID_FILE)
