@@ -17,7 +17,14 @@ from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpd
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import Field, SecretStr
 
-from stampede.documents import CANDIDATE_TYPE, HOST_REPORT_TYPE, REVISION_TYPE, Revision, revision_name
+from stampede.documents import (
+    CANDIDATE_TYPE,
+    HOST_REPORT_TYPE,
+    REVISION_TYPE,
+    Revision,
+    document_name,
+    revision_name,
+)
 from stampede.errors import Refused, UnknownName
 
 REMEMBERED = 64
@@ -129,9 +136,9 @@ class Documents:
         """Afterwards `report` is the one report of this host."""
         data = _plain(HostReport(host=host, at=at, report=report))
         try:
-            found = await self._client.read_block_document_by_name(host, HOST_REPORT_TYPE)
+            found = await self._client.read_block_document_by_name(document_name(host), HOST_REPORT_TYPE)
         except ObjectNotFound:
-            await self._create(HostReport, host, data)
+            await self._create(HostReport, document_name(host), data)
         else:
             await self._client.update_block_document(
                 found.id,

@@ -143,6 +143,13 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
             self._cancel_asked.discard(flow_run.id)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._logger.debug("flow run %s ended with %r", flow_run.id, error)
+            await self._close_unstarted(flow_run.id, error)
+
+    async def _close_unstarted(self, flow_run_id: UUID, error: BaseException) -> None:
+        """A run that failed before its engine took over, as with unknown parameters, says so instead of waiting on."""
+        found = await self.client.read_flow_run(flow_run_id)
+        if found.state is not None and found.state.is_pending():
+            await self.client.set_flow_run_state(flow_run_id, Failed(message=f"It could not start: {error}"), force=True)
 
     async def _flow_name(self, flow_run: FlowRun) -> str:
         if flow_run.flow_id not in self._flow_names:

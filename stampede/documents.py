@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +15,23 @@ from stampede.stackfile.models import Stack
 CANDIDATE_TYPE = "stampede-candidate"
 REVISION_TYPE = "stampede-revision"
 HOST_REPORT_TYPE = "stampede-host-report"
+_PLAIN = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def document_name(text: str) -> str:
+    """`text` as a name of a document, which may hold lower-case letters, digits and dashes only.
+
+    Text with anything else (a stack `my_app`, a host `h1.example`) is told apart by a digest.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{re.sub('[^a-z0-9]+', '-', text.lower()).strip('-')}-{digest}"
 
 
 def revision_name(stack: str, number: int) -> str:
     """Name of the document that holds a revision: creating a name that exists fails, which is the compare-and-set."""
-    return f"{stack}-r{number}"
+    return f"{document_name(stack)}-r{number}"
 
 
 def head_name(stack: str) -> str:

@@ -13,7 +13,7 @@ from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.runtime import flow_run
 
 from stampede.blocks.documents import Documents
-from stampede.documents import Head, Revision, head_name
+from stampede.documents import Head, Revision, document_name, head_name
 from stampede.errors import UnknownName
 from stampede.frozen import Frozen
 from stampede.planning.instances import Image
@@ -90,7 +90,7 @@ async def draft_from_candidate(stack: str, candidate: str) -> Draft:
 
 async def store_candidate(stack: str, document: dict[str, Any]) -> str:
     """Store a document that a flow made, so that hosts can read it. Returns its name, the same for the same run."""
-    name = f"{stack}-run-{flow_run.id}"
+    name = f"{document_name(stack)}-run-{flow_run.id}"
     async with get_client() as client:
         await Documents(client).create_candidate(name, stack, document)
     return name

@@ -21,7 +21,7 @@ from stampede.client.lock import Lock, read_lock, release
 from stampede.client.outcomes import outcome_of, value_of
 from stampede.client.runs import Run, Watcher, cancel_run, follow, read_run, start_run
 from stampede.client.views import HistoryEntry, InstanceView
-from stampede.documents import CANDIDATE_TYPE
+from stampede.documents import CANDIDATE_TYPE, document_name
 from stampede.planning.changes import Outcome
 from stampede.stackfile import load_stack
 
@@ -52,8 +52,7 @@ class Client:
 
     def send(self, stack: str, document: Mapping[str, Any]) -> str:
         """Store a resolved document (as `LoadedStack.document`) as a candidate, encrypted; its name."""
-        # Names of documents hold no underscore, names of stacks may.
-        name = f"{stack.replace('_', '-')}-{secrets.token_hex(6)}"
+        name = f"{document_name(stack)}-{secrets.token_hex(6)}"
         Documents(self.api, CANDIDATE_TYPE).create(name, self._candidate(stack, document))
         return name
 
