@@ -149,7 +149,8 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         """A run that failed before its engine took over, as with unknown parameters, says so instead of waiting on."""
         found = await self.client.read_flow_run(flow_run_id)
         if found.state is not None and found.state.is_pending():
-            await self.client.set_flow_run_state(flow_run_id, Failed(message=f"It could not start: {error}"), force=True)
+            state = Failed(message=f"It could not start: {error}")
+            await self.client.set_flow_run_state(flow_run_id, state, force=True)
 
     async def _flow_name(self, flow_run: FlowRun) -> str:
         if flow_run.flow_id not in self._flow_names:
