@@ -1,0 +1,145 @@
+"""Triggering verbs over HTTP, as docs/api.md says, with httpx and with curl; metrics and events of what they do."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import docker as sdk
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from stampede import control_plane
+from stampede.programs import run
+from stampede.results import read_result
+from tests.functional.operations.conftest import Site, answer, free_port, until
+
+pytestmark = pytest.mark.functional
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def stack_file(app: str, port: int, replicas: int = 1, said: str = "one") -> str:
+    return f"""
+    name: {app}
+    services:
+      web:
+        image: stampede-test/busybox:1
+        command: ["sh", "-c", "echo {said} > /www/index.html; exec httpd -f -p 8080 -h /www"]
+        ports: ["127.0.0.1:{port}:8080"]
+        stop_grace_period: 1s
+        deploy: {{replicas: {replicas}}}
+    """
+
+
+def deployment(api: httpx.Client, name: str) -> Any:
+    found = api.get(f"/deployments/name/{name}")
+    return found.json() if found.status_code == 200 else None
+
+
+def wait(api: httpx.Client, run_id: str) -> Any:
+    while (found := api.get(f"/flow_runs/{run_id}").raise_for_status().json())["state_type"] not in FINAL:
+        time.sleep(0.1)
+    return found
+
+
+def events(api: httpx.Client, app: str) -> list[dict[str, Any]]:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    body = {"filter": {"resource": {"id": [f"stampede.stack.{app}"]}, "occurred": {"since": since.isoformat()}}}
+    found: list[dict[str, Any]] = api.post("/events/filter", json=body).raise_for_status().json()["events"]
+    return found
+
+
+def test_a_stack_is_changed_by_a_post_to_its_own_deployments(
+    site: Site, app: str, docker_client: sdk.DockerClient
+) -> None:
+    port = free_port()
+    assert site.up(stack_file(app, port))["changed"]
+    with site.http() as api:
+        scale = deployment(api, f"scale-service/{app}")
+        assert scale["parameters"] == {"stack": app, "replicas": {"web": 1}}
+        deploy = deployment(api, f"deploy-stack/{app}")
+        assert deploy["parameters"] == {"stack": app}
+
+        wrong = api.post(f"/deployments/{deploy['id']}/create_flow_run", json={"parameters": {"images": "web"}})
+        assert (wrong.status_code, "images" in wrong.text) == (409, True)
+
+        docker_client.images.get("stampede-test/busybox:1").tag("stampede-test/ops", tag=app)
+        try:
+            body = {"parameters": {"images": {"web": f"stampede-test/ops:{app}"}, "why": "a release"}}
+            made = api.post(f"/deployments/{deploy['id']}/create_flow_run", json=body).raise_for_status().json()
+            outcome = read_result(api, wait(api, made["id"]))
+        finally:
+            docker_client.images.remove(f"stampede-test/ops:{app}")
+        assert outcome["revision"] == 2
+
+        made = api.post(
+            f"/deployments/{scale['id']}/create_flow_run", json={"parameters": {"replicas": {"web": 2}}}
+        ).json()
+        assert read_result(api, wait(api, made["id"]))["revision"] == 3
+        assert deployment(api, f"scale-service/{app}")["parameters"]["replicas"] == {"web": 2}
+
+        until(lambda: {"stampede.deploy.finished", "stampede.scale.finished"} <= names(api, app), "events")
+        finished = next(e for e in events(api, app) if e["event"] == "stampede.scale.finished")
+        assert f"prefect.flow-run.{made['id']}" in [each["prefect.resource.id"] for each in finished["related"]]
+
+    site.told("down", "-p", app, "--yes")
+    with site.http() as api:
+        assert deployment(api, f"deploy-stack/{app}") is None
+        assert deployment(api, "deploy-stack/any") is not None
+
+
+def names(api: httpx.Client, app: str) -> set[str]:
+    return {each["event"] for each in events(api, app)}
+
+
+def test_the_commands_of_the_api_documentation_work_with_curl(site: Site, app: str) -> None:
+    port = free_port()
+    site.up(stack_file(app, port))
+    url, auth = control_plane.connect(site.places)
+    login = site.root / "curlrc"
+    login.write_text(f'user = "{auth}"\n')
+
+    def curl(path: str, body: dict[str, Any] | None = None) -> Any:
+        words = ["--json", json.dumps(body)] if body is not None else []
+        return json.loads(run(["curl", "-sf", "-K", login, f"{url}{path}", *words]).out)
+
+    target = curl(f"/deployments/name/rollback-stack/{app}")["id"]
+    asked = {"parameters": {"revision": 1}, "idempotency_key": f"{app}-back"}
+    made = curl(f"/deployments/{target}/create_flow_run", asked)
+    assert curl(f"/deployments/{target}/create_flow_run", asked)["id"] == made["id"]
+    outcome = site.told("follow", made["id"], "--server", url.replace("://", f"://{auth}@"))
+    assert (outcome["revision"], outcome["changed"]) == (1, [])
+
+
+def test_a_crash_is_an_event_and_what_runs_is_in_the_metrics(
+    site: Site, app: str, docker_client: sdk.DockerClient
+) -> None:
+    port = free_port()
+    site.up(stack_file(app, port, replicas=2).replace("deploy:", "restart: always\n        deploy:"))
+    assert answer(port) == "one\n"
+
+    with site.http() as api:
+        until(lambda: "stampede.deploy.finished" in names(api, app), "the deploy's event")
+        assert "stampede.instance.died" not in names(api, app)
+        victim = docker_client.containers.list(filters={"label": f"stampede.stack={app}"})[0]
+        run(["kill", "-9", str(victim.attrs["State"]["Pid"])])
+        until(lambda: "stampede.instance.died" in names(api, app), "the crash's event")
+        (died,) = [each for each in events(api, app) if each["event"] == "stampede.instance.died"]
+        assert (died["payload"]["service"], died["payload"]["exit_code"]) == ("web", 137)
+
+    def metrics() -> dict[tuple[str, ...], float]:
+        text = httpx.get(f"http://127.0.0.1:{site.metrics_port}/metrics").raise_for_status().text
+        samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+        return {(s.name, *sorted(s.labels.values())): s.value for s in samples if s.labels.get("stack", app) == app}
+
+    until(lambda: metrics().get(("stampede_instances", *sorted([app, "web", "running", "none"]))) == 2, "instances")
+    found = metrics()
+    assert found["stampede_docker_up",] == found["stampede_balancer_up",] == 1
+    assert found["stampede_instance_restarts_total", *sorted([app, "web", victim.name])] == 1
+    assert found["stampede_change_success", *sorted([app, "deploy"])] == 1
+    assert found["stampede_change_duration_seconds", *sorted([app, "deploy"])] > 0
+    sessions = [value for key, value in found.items() if key[0] == "stampede_balancer_sessions_total"]
+    assert sum(sessions) >= 1
