@@ -56,7 +56,8 @@ async def roll_slot(mandate: Mandate, ground: Ground, roll: Roll) -> None:
         case _:
             await halt(mandate, instance, roll)
             await bring_up(mandate, ground, instance, roll)
-            await retire(mandate, roll, roll.old)
+            # One of the same name is gone, and in the balancer the name means the new one by now.
+            await retire(mandate, roll, tuple(old for old in roll.old if old.name != instance.name))
 
 
 async def bring_up(mandate: Mandate, ground: Ground, instance: Instance, roll: Roll) -> None:
@@ -66,7 +67,7 @@ async def bring_up(mandate: Mandate, ground: Ground, instance: Instance, roll: R
         instance,
         reason=roll.reason,
         addresses=ground.addresses.get(instance.name, {}),
-        anonymous_volumes={target: name for old in roll.old for target, name in old.anonymous_volumes.items()},
+        anonymous_volumes={target: name for old in reversed(roll.old) for target, name in old.anonymous_volumes.items()},
         companions=ground.companions(instance),
     )
     await prove(mandate, instance, roll, container)
