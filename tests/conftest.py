@@ -30,11 +30,12 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setenv(STATE_VARIABLE, str(own.state))
     monkeypatch.setenv(RUN_VARIABLE, str(own.run))
     yield own
-    _unmount_below(root)
+    unmount_below(root)
     shutil.rmtree(root)
 
 
-def _unmount_below(root: Path) -> None:
+def unmount_below(root: Path) -> None:
+    """Afterwards nothing is mounted below `root`."""
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in reversed([path for path in mounted if Path(path).is_relative_to(root)]):
         run(["umount", "--lazy", mount])

@@ -1,0 +1,49 @@
+"""One control plane for all these tests, in directories of its own, and a stack for each of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from stampede.planning.identity import CLUSTER
+from tests.conftest import pick_port, remove_labelled, unmount_below
+from tests.lab.images import ensure_busybox
+from tests.lab.installation import Installation
+from tests.lab.stacks import LabStack
+
+
+@pytest.fixture(scope="session")
+def installation(docker_client: docker.DockerClient) -> Iterator[Installation]:
+    """A running control plane. Afterwards nothing of it is left, whatever the tests did."""
+    ensure_busybox(docker_client)
+    root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))  # sockets need a short path
+    own = Installation(root, pick_port())
+    try:
+        own.start()
+        yield own
+    finally:
+        own.stop()
+        remove_labelled(docker_client, f"{CLUSTER}={own.places.cluster}")
+        unmount_below(root)
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def stack(installation: Installation, stack_name: str, docker_client: docker.DockerClient) -> Iterator[LabStack]:
+    """A stack that is not deployed yet. Afterwards its containers are taken away, which is faster than `down`."""
+    installation.until_healthy()
+    folder = installation.root / stack_name
+    folder.mkdir()
+    yield LabStack(stack_name, folder, installation, docker_client)
+    installation.until_healthy()
+    if installation.lock_of(stack_name):
+        installation.run("unlock", "-p", stack_name, "--yes")
+    for image in docker_client.images.list(filters={"reference": f"stampede.local/{stack_name}/*"}):
+        for tag in image.tags:
+            if tag.startswith(f"stampede.local/{stack_name}/"):
+                docker_client.images.remove(tag, force=True, noprune=True)
