@@ -6,7 +6,7 @@ Every verb blocks; tasks call it from a thread. Whatever the daemon says arrives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,8 +130,12 @@ class Images(Protocol):
         """
         ...
 
-    def prune(self, keep: Sequence[str]) -> tuple[str, ...]:
-        """Of our tags only those in `keep`, and those containers use, remain; our untagged build results go too.
+    def kept(self) -> tuple[str, ...]:
+        """All our tags on this daemon, of every stack."""
+        ...
+
+    def prune(self, tags: Collection[str]) -> tuple[str, ...]:
+        """These of our tags are gone, except those that containers use; so are untagged results of our builds.
 
         Returns what was removed. Nothing else is touched.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,13 +85,16 @@ class DockerImages:
             self._client.api.tag(there["Id"], repository, digits)
         return tag
 
-    def prune(self, keep: Sequence[str]) -> tuple[str, ...]:
+    def kept(self) -> tuple[str, ...]:
         with daemon_errors("list images"):
             images = self._client.api.images()
+        return tuple(sorted(tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(KEPT)))
+
+    def prune(self, tags: Collection[str]) -> tuple[str, ...]:
+        with daemon_errors("list images"):
             used = {entry["Image"] for entry in self._client.api.containers(all=True)}
             dangling = self._client.api.images(filters={"dangling": True, "label": BUILT_LABEL})
-        tags = [tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(KEPT)]
-        condemned = [tag for tag in tags if tag not in used and tag not in keep]
+        condemned = [tag for tag in tags if tag.startswith(KEPT) and tag not in used]
         condemned += [image["Id"] for image in dangling]
         return tuple(sorted(name for name in condemned if self._remove(name)))
 

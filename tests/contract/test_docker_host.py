@@ -6,7 +6,6 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -196,21 +195,11 @@ def test_prune_takes_only_our_tags_that_nobody_needs(bench: Workbench, docker: D
     used, spare = kept_tag(bench.stack, "web", wanted.image.identity), bench.image("spare")
     wasted = docker.images.keep(bench.image("wasted"), bench.stack, "wasted")
     bench.create(wanted)
-    keep = [kept_tag(bench.stack, "spare", spare.identity)]
-    others = [tag for tag in all_kept_tags(docker) if f"/{bench.stack}/" not in tag]
-    removed = docker.images.prune([*keep, *others])
+    ours = [tag for tag in docker.images.kept() if f"/{bench.stack}/" in tag]
+    removed = docker.images.prune(set(ours) - {kept_tag(bench.stack, "spare", spare.identity)})
     assert [name for name in removed if name.startswith("stampede.local/")] == [wasted]
     assert docker.images.keep(wanted.image, bench.stack, "web") == used
     assert docker.images.resolve(BUSYBOX, pull_policy="never") == spare
-
-
-def all_kept_tags(docker: Docker) -> list[str]:
-    """Of other tests that run at the same time."""
-    if isinstance(docker, FakeDockerHost):
-        return []
-    with closing(sdk.from_env()) as client:
-        tags = [tag for image in client.images.list() for tag in image.tags]
-    return [tag for tag in tags if tag.startswith("stampede.local/")]
 
 
 def test_a_network_is_made_once_and_removed_once(bench: Workbench, docker: Docker) -> None:

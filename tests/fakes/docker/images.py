@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from stampede.containers.image_names import KEPT, kept_tag
@@ -72,9 +72,12 @@ class FakeImages:
             self.tags[tag] = image.identity
         return tag
 
-    def prune(self, keep: Sequence[str]) -> tuple[str, ...]:
+    def kept(self) -> tuple[str, ...]:
+        return tuple(sorted(tag for tag in self.tags if tag.startswith(KEPT)))
+
+    def prune(self, tags: Collection[str]) -> tuple[str, ...]:
         used = {container.body["Image"] for container in self._host.by_name.values()}
-        condemned = sorted(tag for tag in self.tags if tag.startswith(KEPT) and tag not in used and tag not in keep)
+        condemned = sorted(tag for tag in tags if tag in self.tags and tag.startswith(KEPT) and tag not in used)
         for tag in condemned:
             with self._host.effect(f"remove image {tag}"):
                 del self.tags[tag]
