@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -86,7 +87,8 @@ class Documents:
 
     async def create_candidate(self, name: str, stack: str, document: dict[str, Any]) -> None:
         """Afterwards the candidate is stored; a no-op if one of this name is."""
-        data = StackCandidate(stack=stack, content=SecretStr(json.dumps(document)))
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        data = StackCandidate(stack=stack, created=created, content=SecretStr(json.dumps(document)))
         with suppress(ObjectAlreadyExists):
             await self._create(StackCandidate, name, _plain(data))
 
@@ -126,7 +128,9 @@ class Documents:
 
     async def delete_revision(self, stack: str, number: int) -> None:
         """Afterwards there is no such revision."""
-        await self._delete(REVISION_TYPE, revision_name(stack, number))
+        name = revision_name(stack, number)
+        await self._delete(REVISION_TYPE, name)
+        self._unchanging.pop((str(self._client.api_url), REVISION_TYPE, name), None)
 
     async def delete_candidate(self, name: str) -> None:
         """Afterwards there is no such candidate."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from stampede.deployments.host_report import report_host
+from stampede.deployments.housekeeping import keep_house
 from stampede.deployments.metrics import serve_metrics
 
-JOBS: tuple[Callable[[], Awaitable[None]], ...] = (report_host, serve_metrics)
+JOBS: tuple[Callable[[], Awaitable[None]], ...] = (report_host, serve_metrics, keep_house)
