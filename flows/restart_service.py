@@ -7,6 +7,7 @@ from prefect import flow
 from stampede.errors import BadInput
 from stampede.flows.converge import Request, converge
 from stampede.planning.changes import Outcome
+from stampede.planning.dependencies import must_complete
 from stampede.planning.plan import Demands
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.stack_state import read_wanted
@@ -21,14 +22,16 @@ async def restart_service(
     requested_by: str = "",
     why: str = "",
 ) -> Outcome:
-    """Afterwards every instance of the services (all of them if none is named) has been restarted and is healthy.
+    """Afterwards every instance of the services has been restarted and is healthy.
 
+    If none is named, those are all but the jobs that others wait for to complete: these would run once more.
     They restart in the waves of their update_config.
     Raises: BadInput for an unknown service, UpdateFailed, StackLocked.
     """
     async with stack_lock(stack, why=why or "restart", wait_s=wait_for_lock_s) as lock:
         base = await read_wanted(stack)
-        known = base.document["services"].keys()
+        definition = base.definition.services
+        known = definition.keys()
         if unknown := sorted(set(services or ()) - known):
             raise BadInput(
                 f"{stack} has no service {', '.join(unknown)}", f"its services are {', '.join(sorted(known))}"
@@ -39,7 +42,7 @@ async def restart_service(
                 fence=lock.fence,
                 draft=None,
                 revision=base,
-                demands=Demands(restart=frozenset(services or known)),
+                demands=Demands(restart=frozenset(services or known - must_complete(definition))),
                 by=requested_by,
                 why=why or "restart",
                 dry_run=dry_run,

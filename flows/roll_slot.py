@@ -67,7 +67,9 @@ async def bring_up(mandate: Mandate, ground: Ground, instance: Instance, roll: R
         instance,
         reason=roll.reason,
         addresses=ground.addresses.get(instance.name, {}),
-        anonymous_volumes={target: name for old in reversed(roll.old) for target, name in old.anonymous_volumes.items()},
+        anonymous_volumes={
+            target: name for old in reversed(roll.old) for target, name in old.anonymous_volumes.items()
+        },
         companions=ground.companions(instance),
     )
     await prove(mandate, instance, roll, container)

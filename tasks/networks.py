@@ -48,8 +48,8 @@ async def remove_network(mandate: Mandate, name: str) -> None:
 async def choose_addresses(instances: Sequence[Instance], subnets: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """An address for every instance (by name) on every network of ours (by Docker's name).
 
-    An instance keeps it for life: it is part of its container. Fixed addresses of the file win; on external networks,
-    which are not in `subnets`, the daemon chooses. Raises: DaemonError when a network is full.
+    An instance keeps it for life: one whose container is there gets the address that it has. Fixed addresses of the
+    file win; on external networks, which are not in `subnets`, the daemon chooses. Raises: BadInput when one is full.
     """
     chosen: dict[str, dict[str, str]] = {instance.name: {} for instance in instances}
     for network, subnet in subnets.items():
@@ -57,7 +57,8 @@ async def choose_addresses(instances: Sequence[Instance], subnets: Mapping[str, 
         fixed = {i.name: a for i in members if (a := i.networks[network].ipv4_address)}
         used = await in_thread(this_host().docker.networks.used_addresses, network)
         free = [instance.name for instance in members if instance.name not in fixed]
-        assigned = {**assign(subnet, {*used, *fixed.values()}, free), **fixed}
+        kept = {name: address for address, name in used.items()}  # by name of the container
+        assigned = {**assign(subnet, {*used, *fixed.values()}, free, kept), **fixed}
         for name, address in assigned.items():
             chosen[name][network] = address
     return chosen

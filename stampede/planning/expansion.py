@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from stampede.documents import Revision
 from stampede.errors import UnknownName
+from stampede.planning.dependencies import levels, shares_with
 from stampede.planning.instances import Instance, MountedFile
 from stampede.planning.placement import Slot
 from stampede.planning.spec_hash import keyed_digest, spec_hash
@@ -13,18 +15,22 @@ from stampede.stackfile.models import Attachment, Document, FileRef, Service, St
 
 
 def expand(revision: Revision, homes: Mapping[Slot, str]) -> tuple[Instance, ...]:
-    """Every instance that `revision` asks for, each at its home host. Pure: the same on every host."""
-    stack = revision.definition
-    return tuple(
-        instance
-        for name, service in stack.services.items()
-        for instance in _instances_of(revision, stack, name, service, homes)
-    )
+    """Every instance that `revision` asks for, each at its home host. Pure: the same on every host.
+
+    Raises: UnknownName for a service without an image, StackFileError when services depend on each other in a circle.
+    """
+    stack, hashes = revision.definition, dict[str, str]()
+    instances: dict[str, list[Instance]] = {}
+    for name in chain(*levels(stack.services)):
+        instances[name] = _instances_of(revision, stack, name, homes, hashes)
+    return tuple(instance for name in stack.services for instance in instances[name])
 
 
 def _instances_of(
-    revision: Revision, stack: Stack, name: str, service: Service, homes: Mapping[Slot, str]
+    revision: Revision, stack: Stack, name: str, homes: Mapping[Slot, str], hashes: dict[str, str]
 ) -> list[Instance]:
+    """`hashes` holds those of the services before it, and afterwards its own."""
+    service = stack.services[name]
     image = revision.images.get(name)
     if image is None:
         raise UnknownName(f"revision {revision.number} of {stack.name} has no image for {name}")
@@ -38,7 +44,9 @@ def _instances_of(
         [_file("config", ref, stack.configs, revision.salt) for ref in service.configs]
         + [_file("secret", ref, stack.secrets, revision.salt) for ref in service.secrets]
     )
-    digest = spec_hash(service, image, networks, volumes, files, revision.salt)
+    shared = {other: hashes[other] for other in shares_with(service) if other in hashes}
+    digest = spec_hash(service, image, networks, volumes, files, revision.salt, shared)
+    hashes[name] = digest
     return [
         Instance(
             stack=stack.name,

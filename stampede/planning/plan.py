@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from stampede.planning.changes import Action, Change, Lane, Plan, Roll, Stage, Until, Wave
 from stampede.planning.dependencies import levels, must_complete, shares_with
 from stampede.planning.found import FoundHost, FoundInstance
 from stampede.planning.instances import Instance
+from stampede.planning.leaving import leaving_stages
 from stampede.planning.placement import Slot
 from stampede.planning.preparations import prepare
-from stampede.planning.slots import decide, removal, restart
+from stampede.planning.slots import NO_DOUBT, Doubt, decide, restart
 from stampede.planning.update_order import update_order
 from stampede.stackfile.models import Service, Stack
 
@@ -28,7 +29,10 @@ class Demands:
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything a plan looks at. `wanted` is None when the stack shall go; `revisions` explain what changed."""
+    """Everything a plan looks at. `wanted` is None when the stack shall go; `revisions` explain what changed.
+
+    `doubt` is what the last change may have left behind, if it did not end well.
+    """
 
     stack: str
     wanted: Stack | None
@@ -36,17 +40,16 @@ class Situation:
     hosts: tuple[FoundHost, ...]
     revisions: Mapping[int, Stack] = field(default_factory=dict)
     demands: Demands = Demands()
+    doubt: Doubt = NO_DOUBT
 
 
 def plan_stack(situation: Situation) -> Plan:
     """The steps from found to wanted; an empty plan when nothing has to change."""
     services = situation.wanted.services if situation.wanted else {}
     rolls = _rolls(situation, services)
-    stages = [stage for level in levels(services) if (stage := _stage(level, services, rolls))]
-    leaving = _leaving(situation, services)
-    stages += [
-        Stage(lanes=tuple(Lane(service=s, waves=(Wave(rolls=tuple(r)),)) for s, r in sorted(leaving.items())))
-    ] * bool(leaving)
+    first, last = leaving_stages(_leaving(situation), situation.wanted, situation.revisions)
+    changing = [stage for level in levels(services) if (stage := _stage(level, services, rolls))]
+    stages = [*first, *changing, *last]
     moved = [roll for stage in stages for lane in stage.lanes for wave in lane.waves for roll in wave.rolls]
     touched = {(roll.service, roll.slot) for roll in moved}
     preparations, changes = prepare(
@@ -67,7 +70,7 @@ def plan_stack(situation: Situation) -> Plan:
         preparations=preparations,
         stages=tuple(stages),
         unchanged=tuple(i.label for i in situation.instances if (i.service, i.slot) not in touched),
-        warnings=_warnings(services, rolls),
+        warnings=(*_warnings(services, rolls), *_ailing(situation, touched)),
     )
 
 
@@ -81,14 +84,20 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     rolls: dict[str, list[Roll]] = {}
     for name in (name for level in levels(services) for name in level):
         until: Until = "completed" if name in completing else "healthy"
-        dragged = _dragged_along(services[name], rolls)
+        dragged = "asked for" if name in situation.demands.restart else _dragged_along(services[name], rolls)
         rolls[name] = []
         for instance in wanted[name]:
             there = found.get((name, instance.slot), [])
-            before = _service_before(there, situation.revisions)
-            recreate = name in situation.demands.recreate
-            roll = decide(instance, there, until=until, before=before, recreate=recreate)
-            if roll is None and (why := "asked for" if name in situation.demands.restart else dragged):
+            recreated, restarted = _of_companions(instance, services, rolls)
+            roll = decide(
+                instance,
+                there,
+                until=until,
+                before=_service_before(there, situation.revisions),
+                recreate="asked for" if name in situation.demands.recreate else recreated,
+                doubt=situation.doubt,
+            )
+            if (roll is None or roll.action is Action.WAIT) and (why := dragged or restarted):
                 roll = restart(instance, there[0], why, until)
             rolls[name] += [roll] if roll else []
     _await_dependencies(services, situation, found, rolls)
@@ -101,10 +110,25 @@ def _dragged_along(service: Service, rolls: Mapping[str, list[Roll]]) -> str:
     for other, dependency in service.depends_on.items():
         if dependency.restart and any(roll.action in moving for roll in rolls.get(other, ())):
             return f"{other} changes, and depends_on.{other}.restart asks for it"
-    for other in sorted(shares_with(service)):
-        if any(roll.action in moving for roll in rolls.get(other, ())):
-            return f"it shares a namespace of {other}, which changes"
     return ""
+
+
+def _of_companions(
+    instance: Instance, services: Mapping[str, Service], rolls: Mapping[str, list[Roll]]
+) -> tuple[str, str]:
+    """Why an instance is replaced, and why it is restarted, because of those whose namespaces it shares.
+
+    A container is bound to the very container whose namespace it shares: if that one is made anew, so is this one.
+    """
+    recreated = restarted = ""
+    for other in sorted(shares_with(instance.spec) & services.keys()):
+        number = instance.slot if instance.slot <= services[other].replicas else 1
+        actions = {roll.action for roll in rolls.get(other, ()) if roll.slot == number}
+        if actions & {Action.CREATE, Action.REPLACE}:
+            recreated = f"it shares a namespace of {other}, which is made anew"
+        elif actions & {Action.START, Action.RESTART}:
+            restarted = f"it shares a namespace of {other}, which starts anew"
+    return recreated, restarted
 
 
 def _await_dependencies(
@@ -164,18 +188,10 @@ def _lane(name: str, service: Service, rolls: Sequence[Roll]) -> Lane:
     )
 
 
-def _leaving(situation: Situation, services: Mapping[str, Service]) -> dict[str, list[Roll]]:
+def _leaving(situation: Situation) -> list[FoundInstance]:
     wanted = {(instance.service, instance.slot) for instance in situation.instances}
-    leaving: dict[str, list[Roll]] = defaultdict(list)
-    for slot, there in sorted(_by_slot(situation.hosts, situation.stack).items()):
-        if slot in wanted:
-            continue
-        if situation.wanted is None:
-            why = "the stack is removed"
-        else:
-            why = f"scaled to {services[slot[0]].replicas}" if slot[0] in services else "not in the file any more"
-        leaving[slot[0]] += [removal(f, why) for f in there]
-    return leaving
+    found = _by_slot(situation.hosts, situation.stack)
+    return [instance for slot, there in sorted(found.items()) if slot not in wanted for instance in there]
 
 
 def _by_slot(hosts: Sequence[FoundHost], stack: str) -> dict[Slot, list[FoundInstance]]:
@@ -197,3 +213,14 @@ def _warnings(services: Mapping[str, Service], rolls: Mapping[str, list[Roll]]) 
     carried = {name for name in replaced if any(o.anonymous_volumes for r in rolls[name] for o in r.old)}
     found = ((name, update_order(services[name], carries_anonymous=name in carried)[2]) for name in sorted(replaced))
     return tuple(f"{name}: {warning}" for name, warning in found if warning)
+
+
+def _ailing(situation: Situation, touched: Set[Slot]) -> tuple[str, ...]:
+    """Instances that are as wanted and proved themselves once, but are not well now, which no deploy can mend."""
+    wanted = {(instance.service, instance.slot) for instance in situation.instances} - touched
+    there = [found for host in situation.hosts for found in host.instances if found.stack == situation.stack]
+    return tuple(
+        f"{found.label} is {'restarted again and again' if found.state == 'restarting' else 'unhealthy'}"
+        for found in there
+        if (found.service, found.slot) in wanted and (found.state == "restarting" or found.health == "unhealthy")
+    )

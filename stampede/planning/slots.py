@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from stampede.frozen import Frozen
 from stampede.planning.changes import Action, Old, Roll, Until
 from stampede.planning.found import FoundInstance
 from stampede.planning.instances import Instance
@@ -15,17 +16,29 @@ from stampede.stackfile.models import Service
 CREATE_SETTLE_S = 1.0  # nothing is being replaced, so a short look suffices before the next step
 
 
+class Doubt(Frozen):
+    """What the last change left, if it did not end well: instances it stopped, and running ones it never proved."""
+
+    stopped: bool = False
+    running: bool = False
+
+
+NO_DOUBT = Doubt()
+
+
 def decide(
     wanted: Instance,
     found: Iterable[FoundInstance],
     *,
     until: Until = "healthy",
     before: Service | None = None,
-    recreate: bool = False,
+    recreate: str = "",
+    doubt: Doubt = NO_DOUBT,
 ) -> Roll | None:
     """What has to happen in this slot; None when it is as it should be.
 
-    `before` is the service as the found instance's revision had it, for the reason. `recreate` replaces it anyway.
+    `before` is the service as the found instance's revision had it, for the reason. `recreate` is why it is replaced
+    although its spec has not changed.
     """
     there = sorted(found, key=lambda f: (f.state == "running", f.created_at), reverse=True)
     same = [f for f in there if f.spec_hash == wanted.spec_hash and f.host == wanted.host and not recreate]
@@ -33,21 +46,37 @@ def decide(
     if kept is None and not old:
         return _roll(wanted, Action.CREATE, "it is not there yet", until=until, settle_s=CREATE_SETTLE_S)
     if kept is None:
-        why = "asked for" if recreate else why_replace(old[0], wanted, before)
-        return _replacement(wanted, old, why, until)
+        return _replacement(wanted, old, recreate or why_replace(old[0], wanted, before), until)
     if old:
         names = ", ".join(f.name for f in old)
         return _replacement(wanted, old, f"an earlier change was interrupted and left {names}", until, kept=kept)
-    why = why_start(kept, wanted.spec)
-    return _roll(wanted, Action.START, why, until=until, kept=as_old(kept), settle_s=CREATE_SETTLE_S) if why else None
+    return _resumption(wanted, kept, until, doubt)
 
 
-def why_start(found: FoundInstance, service: Service) -> str:
-    """Why an instance with the right spec has to be started; empty if it runs, or has done what it had to do."""
+def _resumption(wanted: Instance, kept: FoundInstance, until: Until, doubt: Doubt) -> Roll | None:
+    """What an instance with the right spec needs. One that was made but never started is made to the end."""
+    if why := why_start(kept, wanted.spec, until, doubt):
+        action = Action.CREATE if kept.state == "created" else Action.START
+    elif doubt.running and kept.state in ("running", "restarting"):
+        action, why = Action.WAIT, "an earlier change ended before it was proven"
+    else:
+        return None
+    return _roll(wanted, action, why, until=until, kept=as_old(kept), settle_s=CREATE_SETTLE_S)
+
+
+def why_start(found: FoundInstance, service: Service, until: Until, doubt: Doubt) -> str:
+    """Why an instance with the right spec has to be started; empty if it runs, or has done what it had to do.
+
+    A process may well end with exit code 0 when it is stopped. So after a change that was interrupted, that code only
+    says of a job that it is done.
+    """
     if found.state in ("running", "restarting"):
         return ""
+    if found.state == "created":
+        return "it was made, but never started"
     if found.state == "exited":
-        if found.exit_code == 0 and not runs_forever(service):
+        done = found.exit_code == 0 and (until == "completed" or not runs_forever(service))
+        if done and (until == "completed" or not doubt.stopped):
             return ""
         return f"it has stopped with exit code {found.exit_code}"
     return f"it is {found.state}"

@@ -46,8 +46,12 @@ def spec_hash(
     volumes: Mapping[str, str],
     files: tuple[MountedFile, ...],
     salt: str,
+    shared: Mapping[str, str] | None = None,
 ) -> str:
-    """`1:3fa9c1…`: the version of the rules, and 16 hex digits over everything an instance is made from."""
+    """`1:3fa9c1…`: the version of the rules, and 16 hex digits over everything an instance is made from.
+
+    `shared` are the hashes of the services whose namespaces it shares: it has to be made anew whenever they are.
+    """
     spec: dict[str, Any] = service.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_INSTANCE)
     deploy = service.deploy.model_dump(mode="json", exclude_defaults=True, include=set(_OF_DEPLOY))
     published = [p.model_dump(mode="json", exclude_defaults=True) for p in service.ports if not is_balanced(service, p)]
@@ -60,5 +64,6 @@ def spec_hash(
         "networks": {name: at.model_dump(mode="json", exclude_defaults=True) for name, at in networks.items()},
         "volumes": dict(volumes),
         "files": sorted((f.target, f.host_name) for f in files),
+        **({"shared": dict(shared)} if shared else {}),
     }
     return f"{VERSION}:{keyed_digest(json.dumps(facts, sort_keys=True, separators=(',', ':')), salt)}"
