@@ -19,6 +19,7 @@ from prefect.logging import get_logger
 
 from stampede.blocks.documents import Documents
 from stampede.deployments.host_events import InstanceEvents
+from stampede.deployments.resuming import remember, start_what_ran
 from stampede.errors import Transient
 from stampede.planning.found import FoundHost
 from stampede.tasks.this_host import ThisHost, this_host
@@ -80,6 +81,10 @@ async def write_report() -> None:
             _Latest.sight = Sight(_Latest.sight.found, _Latest.sight.at, docker_answers=False)
         raise
     ours = found.model_copy(update={"foreign": ()})
+    if _Latest.sight is None or not _Latest.sight.docker_answers:
+        for name in await in_thread(start_what_ran, host, ours.instances):
+            _log.info("%s runs again: it ran when Docker went down", name)
+    await in_thread(remember, host.places, ours.instances, time.time())
     _Latest.sight = Sight(ours, time.time())
     async with get_client() as client:
         at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -59,6 +59,7 @@ def instance_of_inspect(said: dict[str, Any], host: str) -> FoundInstance:
         health=_health((state.get("Health") or {}).get("Status", "none")),
         exit_code=state["ExitCode"] if ended else None,
         restarts=said.get("RestartCount", 0),
+        restart_policy=said["HostConfig"]["RestartPolicy"]["Name"],
         addresses=_addresses(said["NetworkSettings"]["Networks"]),
         anonymous_volumes=_anonymous_volumes(said["Mounts"]),
         created_at=moment(said["Created"]),

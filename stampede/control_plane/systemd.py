@@ -14,7 +14,7 @@ from stampede.places import Places
 UNITS = Path("/etc/systemd/system")
 CONTROL = ("stampede-server", "stampede-worker")
 TRAFFIC = ("stampede-haproxy",)
-BOOT = "stampede-boot"
+BOOT = ("stampede-boot", "stampede-resume")
 
 
 def is_running() -> bool:
@@ -28,10 +28,10 @@ class Systemd:
     @staticmethod
     def start(places: Places) -> None:
         """Afterwards the units are installed, enabled and started; changed ones are started anew."""
-        changed = [unit for unit in (*CONTROL, *TRAFFIC, BOOT) if Systemd._install(unit, places)]
+        changed = [unit for unit in (*CONTROL, *TRAFFIC, *BOOT) if Systemd._install(unit, places)]
         if changed:
             programs.run(["systemctl", "daemon-reload"])
-        programs.run(["systemctl", "enable", "--quiet", *CONTROL, BOOT])
+        programs.run(["systemctl", "enable", "--quiet", *CONTROL, *BOOT])
         restart = [unit for unit in changed if unit in CONTROL]
         if restart:
             programs.run(["systemctl", "restart", *restart])

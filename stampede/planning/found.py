@@ -16,6 +16,7 @@ class FoundInstance(Frozen):
     """A container that carries Stampede's labels. `addresses` is keyed by Docker's name of the network.
 
     `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
+    `restarts` and `restart_policy` (Docker's word) are known only where the container was looked at by itself.
     """
 
     id: str
@@ -31,6 +32,7 @@ class FoundInstance(Frozen):
     health: Health = "none"
     exit_code: int | None = None
     restarts: int = 0
+    restart_policy: str = ""
     image: str
     image_identity: str = ""
     addresses: dict[str, str] = {}
@@ -56,8 +58,11 @@ class FoundNetwork(Frozen):
 
 
 class FoundVolume(Frozen):
+    """A named volume of a stack. One that was `adopted` is used by it, but was made by Compose: never removed."""
+
     name: str
     stack: str
+    adopted: bool = False
 
 
 class ForeignContainer(Frozen):

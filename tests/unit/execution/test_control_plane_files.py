@@ -86,7 +86,7 @@ def test_a_log_that_is_too_large_is_rotated_under_the_hands_of_its_writer(tmp_pa
     assert logs.last_lines(path) == "after"
 
 
-@pytest.mark.parametrize("unit", [*CONTROL, *TRAFFIC, BOOT])
+@pytest.mark.parametrize("unit", [*CONTROL, *TRAFFIC, *BOOT])
 def test_units_are_filled_in_completely(places: Places, unit: str) -> None:
     text = rendered(unit, places)
     assert "@" not in text

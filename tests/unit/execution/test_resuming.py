@@ -1,0 +1,63 @@
+"""What runs again after Docker or the host went down."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from stampede.deployments.resuming import ENDED_BY_ITSELF_S, remember, remembered, still_to_run
+from stampede.places import Places
+from stampede.planning.found import FoundInstance
+
+
+def instance(name: str, **more: Any) -> FoundInstance:
+    about = {"state": "running", "restart_policy": "on-failure"} | more
+    return FoundInstance(
+        id=name,
+        name=name,
+        host="h1",
+        stack="shop",
+        service="web",
+        slot=1,
+        revision=1,
+        spec_hash="1:0",
+        image="web:1",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        **about,
+    )
+
+
+def ended(name: str, code: int = 0) -> FoundInstance:
+    return instance(name, state="exited", exit_code=code)
+
+
+def test_what_runs_is_remembered() -> None:
+    assert still_to_run({}, [instance("web")], 100.0) == {"web": 0.0}
+
+
+def test_what_must_never_be_restarted_is_not_remembered() -> None:
+    assert still_to_run({}, [instance("once", restart_policy="no")], 100.0) == {}
+
+
+def test_what_docker_has_just_told_to_stop_stays_remembered() -> None:
+    assert still_to_run({"web": 0.0}, [ended("web")], 100.0) == {"web": 100.0}
+
+
+def test_what_ended_by_itself_is_forgotten_in_the_end() -> None:
+    first = still_to_run({"job": 0.0}, [ended("job")], 100.0)
+    assert still_to_run(first, [ended("job")], 100.0 + ENDED_BY_ITSELF_S) == {}
+
+
+def test_what_was_never_seen_running_is_not_started() -> None:
+    assert still_to_run({}, [ended("old")], 100.0) == {}
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    assert still_to_run({"web": 0.0}, [], 100.0) == {}
+
+
+def test_the_memory_is_a_file_of_the_host(places: Places) -> None:
+    assert remembered(places) == {}
+    places.host.mkdir(parents=True)
+    remember(places, [instance("web")], 1.0)
+    assert remembered(places) == {"web": 0.0}
