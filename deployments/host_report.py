@@ -18,6 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.logging import get_logger
 
 from stampede.blocks.documents import Documents
+from stampede.blocks.host_files import refill
 from stampede.deployments.host_events import InstanceEvents
 from stampede.deployments.resuming import remember, start_what_ran
 from stampede.errors import Transient
@@ -82,6 +83,7 @@ async def write_report() -> None:
         raise
     ours = found.model_copy(update={"foreign": ()})
     if _Latest.sight is None or not _Latest.sight.docker_answers:
+        await in_thread(refill, host.places)  # where no boot unit did it before Docker started
         for name in await in_thread(start_what_ran, host, ours.instances):
             _log.info("%s runs again: it ran when Docker went down", name)
     await in_thread(remember, host.places, ours.instances, time.time())
