@@ -2,7 +2,8 @@
 
 Docker itself starts what crashed, and what the file says shall always run. What it leaves is a service without
 `restart` whose program ended with exit code 0 because Docker told it to stop (by its policy it is done), and what it
-could not start because a mount was missing. So this host remembers what ran. `python -m stampede.deployments.resuming` starts it; the worker does when Docker has been away.
+could not start because a mount was missing. So this host remembers what ran. The worker starts it when Docker has
+been away; at boot `python -m stampede.deployments.resuming` does.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def remembered(places: Places) -> dict[str, float]:
 
 
 def start_what_ran(host: ThisHost, seen: Iterable[FoundInstance]) -> list[str]:
-    """Afterwards what is remembered and has ended runs again. Returns names. Raises: DaemonError if one cannot start."""
+    """Afterwards what is remembered and has ended runs again. Returns names.
+
+    Raises: DaemonError if one cannot start.
+    """
     ran, started = remembered(host.places), []
     for instance in seen:
         if instance.name in ran and instance.state == "exited":
