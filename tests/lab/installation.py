@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -56,17 +56,16 @@ class Installation:
     def stop(self) -> None:
         self.run("server", "stop", "--everything", check=False)
 
-    def run(self, *words: str, code: int = 0, check: bool = True, cwd: Path | None = None, **variables: str) -> Ended:
+    def run(self, *words: str, code: int = 0, check: bool = True, cwd: Path | None = None) -> Ended:
         """A command that ends with `code`. One that hangs is killed, and fails the test."""
-        process = self.begin(*words, cwd=cwd, **variables)
-        return self.end(process, code=code, check=check)
+        return self.end(self.begin(*words, cwd=cwd), code=code, check=check)
 
-    def begin(self, *words: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+    def begin(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """A command that goes on while the test does. It is the leader of a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "stampede", *words],
             cwd=cwd or self.root,
-            env=self._environment | variables,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,9 +80,9 @@ class Installation:
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            raise AssertionError(f"{process.args} hung.\n{out}\n{err}\n{self.last_words()}") from None
-        words = process.args[3:] if isinstance(process.args, list) else ()
-        ended = Ended(tuple(str(word) for word in words), process.returncode, out, err)
+            raise AssertionError(f"{process.args!r} hung.\n{out}\n{err}\n{self.last_words()}") from None
+        words = cast("list[str]", process.args)[3:]
+        ended = Ended(tuple(words), process.returncode, out, err)
         if check and ended.code != code:
             raise AssertionError(
                 f"stampede {' '.join(ended.words)} ended with {ended.code}, not {code}\n"

@@ -13,9 +13,9 @@ import docker
 import httpx
 from docker.models.containers import Container
 
-from stampede.planning.identity import SERVICE, SLOT, STACK
+from stampede.planning.identity import REVISION, SERVICE, SLOT, STACK
 from tests.lab.images import BUSYBOX
-from tests.lab.installation import Ended, Installation
+from tests.lab.installation import Ended, Installation, until
 
 Definition = dict[str, Any]
 
@@ -41,9 +41,9 @@ class LabStack:
             self.write(services, **rest)
         return dict(self.do("up", *words).json)
 
-    def do(self, verb: str, *words: str, code: int = 0, **variables: str) -> Ended:
-        """A verb on this stack, with --json."""
-        return self.installation.run(verb, *words, "--json", cwd=self.folder, code=code, **variables)
+    def do(self, verb: str, *words: str, code: int = 0) -> Ended:
+        """A verb on this stack, with --json, that ends with `code`."""
+        return self.installation.run(verb, *words, "--json", cwd=self.folder, code=code)
 
     def begin(self, verb: str, *words: str) -> subprocess.Popen[str]:
         """The same, while the test goes on."""
@@ -65,12 +65,31 @@ class LabStack:
         """Services and slots that have a container, one entry for each container."""
         return [f"{c.labels[SERVICE]}-{c.labels[SLOT]}" for c in self.containers(service)]
 
+    def run_under_way(self) -> str:
+        """The flow run that holds the stack's lock, once there is one."""
+        until(lambda: self.installation.lock_of(self.name), f"a change of {self.name} is under way")
+        lock = self.installation.lock_of(self.name)
+        assert lock is not None, "the change ended at once"
+        return str(lock["run"])
+
+    def until_revision_runs(self, revision: int, service: str = "web") -> None:
+        """Returns once a container of this revision has been started."""
+        mark = str(revision)
+        until(
+            lambda: any(c.labels[REVISION] == mark for c in self.containers(service, everything=False)),
+            f"a container of revision {revision} runs",
+        )
+
+    def revisions(self, service: str = "web") -> list[int]:
+        """Of each container that runs, by slot."""
+        return [int(c.labels[REVISION]) for c in self.containers(service, everything=False)]
+
     def ps(self) -> list[dict[str, Any]]:
         return list(self.do("ps").json)
 
 
-def web(version: str = "one", port: int | str | None = None, **more: Any) -> Definition:
-    """A service that serves its version over HTTP, is soon healthy and ends at once. `port` is where it is published.
+def web(version: str = "one", port: int | str | None = None, *, delay_s: int = 0, **more: Any) -> Definition:
+    """A service that serves its version over HTTP, healthy after `delay_s`. `port` is where it is published.
 
     Keys of `more` are added; `deploy` is merged.
     """
@@ -79,10 +98,14 @@ def web(version: str = "one", port: int | str | None = None, **more: Any) -> Def
     return {
         "image": BUSYBOX,
         "init": True,
-        "command": ["sh", "-c", "echo $$VERSION >/www/index.html; exec httpd -f -p 80 -h /www"],
+        "command": ["sh", "-c", f"echo $$VERSION >/www/index.html; sleep {delay_s}; exec httpd -f -p 80 -h /www"],
         "environment": {"VERSION": version},
         "stop_grace_period": "1s",
-        "healthcheck": {"test": ["CMD", "wget", "-qO", "/dev/null", "http://127.0.0.1/"], "interval": "1s"},
+        "healthcheck": {
+            "test": ["CMD", "wget", "-qO", "/dev/null", "http://127.0.0.1/"],
+            "interval": "1s",
+            "start_period": "60s",
+        },
         "deploy": deploy,
         **published,
         **more,
@@ -104,3 +127,11 @@ def sleeper(**more: Any) -> Definition:
 def page(port: int, host: str = "127.0.0.1") -> str:
     """What the published port answers."""
     return httpx.get(f"http://{host}:{port}/", timeout=20).raise_for_status().text.strip()
+
+
+def inside(container: Container, *words: str) -> str:
+    """What a command says that is run in a container, and ends well there."""
+    code, output = container.exec_run(list(words))
+    assert isinstance(output, bytes)
+    assert code == 0, output
+    return output.decode().strip()

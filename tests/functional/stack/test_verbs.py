@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.lab.installation import until
-from tests.lab.stacks import LabStack, page, sleeper, web
+from tests.lab.stacks import LabStack, inside, page, sleeper, web
 
 pytestmark = pytest.mark.functional
 
@@ -95,7 +95,7 @@ def test_restart_keeps_the_containers_and_starts_them_anew(app: tuple[LabStack, 
 def test_down_keeps_named_volumes_and_a_later_deploy_finds_them(app: tuple[LabStack, int]) -> None:
     stack, _ = app
     (db,) = stack.containers("db")
-    assert db.exec_run(["sh", "-c", "echo kept >/data/file"]).exit_code == 0
+    inside(db, "sh", "-c", "echo kept >/data/file")
     stack.do("down", "--yes")
     assert stack.containers() == []
     assert stack.docker.networks.list(filters={"label": f"stampede.stack={stack.name}"}) == []
@@ -104,7 +104,7 @@ def test_down_keeps_named_volumes_and_a_later_deploy_finds_them(app: tuple[LabSt
     ]
     stack.up()
     (db,) = stack.containers("db")
-    assert db.exec_run(["cat", "/data/file"]).output == b"kept\n"
+    assert inside(db, "cat", "/data/file") == "kept"
     stack.do("down", "--volumes", "--yes")
     assert stack.docker.volumes.list(filters={"label": f"stampede.stack={stack.name}"}) == []
 

@@ -1,0 +1,117 @@
+"""Ports: chosen ones that stay, ranges, host addresses, ports that containers publish themselves."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.lab.installation import until
+from tests.lab.stacks import LabStack, page, sleeper, web
+
+pytestmark = pytest.mark.functional
+
+
+def binds(stack: LabStack, service: str = "web") -> list[str]:
+    """Where the balancer of the host listens for a service."""
+    lines = (stack.installation.places.host / "haproxy.cfg").read_text().splitlines()
+    found = [n for n, line in enumerate(lines) if line.startswith(f"frontend front:{stack.name}.{service}.")]
+    return [next(line.split()[1] for line in lines[n:] if line.strip().startswith("bind ")) for n in found]
+
+
+def port_of(stack: LabStack) -> int:
+    (bind,) = binds(stack)
+    return int(bind.rpartition(":")[2])
+
+
+def test_a_port_that_was_chosen_is_kept_over_updates_and_scaling(stack: LabStack) -> None:
+    free = [{"target": 80, "app_protocol": "http"}]
+    stack.up({"web": web("one", ports=free)})
+    port = port_of(stack)
+    assert page(port) == "one"
+    stack.up({"web": web("two", ports=free)})
+    stack.do("scale", "web=2")
+    assert port_of(stack) == port
+    assert page(port) == "two"
+
+
+def test_a_range_gives_the_first_port_that_is_free(stack: LabStack) -> None:
+    with socket.socket() as taken:
+        first = bound_low(taken)
+        stack.up({"web": web("one", ports=[{"target": 80, "published": f"{first}-{first + 3}"}])})
+        assert first < port_of(stack) <= first + 3
+    assert page(port_of(stack)) == "one"
+    assert stack.do("up").json["changed"] == []
+
+
+def test_a_host_address_is_the_only_one_it_listens_at(stack: LabStack, free_port: int) -> None:
+    stack.up({"web": web("one", ports=[{"target": 80, "published": str(free_port), "host_ip": "127.0.0.2"}])})
+    assert page(free_port, "127.0.0.2") == "one"
+    with pytest.raises(httpx.ConnectError):
+        page(free_port, "127.0.0.1")
+
+
+def test_a_changed_port_moves_without_replacing_an_instance(
+    stack: LabStack, free_ports: Callable[[int], list[int]]
+) -> None:
+    old, new = free_ports(2)
+    stack.up({"web": web("one", old)})
+    before = stack.ids()
+    stack.up({"web": web("one", new)})
+    assert stack.ids() == before
+    assert page(new) == "one"
+    with pytest.raises(httpx.ConnectError):
+        page(old)
+
+
+def test_mode_host_and_udp_are_published_by_the_container_itself(
+    stack: LabStack, free_ports: Callable[[int], list[int]]
+) -> None:
+    direct, echo = free_ports(2)
+    services = {
+        "web": web("one", ports=[{"target": 80, "published": str(direct), "mode": "host"}]),
+        "echo": sleeper(
+            command=["udpsvd", "-E", "0.0.0.0", "7", "cat"],
+            ports=[{"target": 7, "published": str(echo), "protocol": "udp"}],
+        ),
+    }
+    stack.up(services)
+    assert page(direct) == "one"
+    assert binds(stack) == []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.sendto(b"hello", ("127.0.0.1", echo))
+        assert client.recv(100) == b"hello"
+    services["web"]["environment"] = {"VERSION": "two"}
+    did = stack.up(services)
+    assert "published by the container itself" in did["changes"][0]["reason"]
+    assert page(direct) == "two"
+
+
+def test_a_killed_balancer_comes_back_with_everything_it_served(stack: LabStack, free_port: int) -> None:
+    stack.up({"web": web("one", free_port, deploy={"replicas": 2})})
+    stack.installation.kill("haproxy")
+    until(lambda: answers(free_port), "the balancer answers again")
+    assert page(free_port) == "one"
+    assert stack.do("up").json["changed"] == []
+
+
+def answers(port: int) -> bool:
+    try:
+        return bool(page(port))
+    except httpx.HTTPError:
+        return False
+
+
+def bound_low(taken: socket.socket) -> int:
+    """Bind the first of four ports of which the others are free; below those that the kernel gives away."""
+    for first in range(20000, 30000, 10):
+        try:
+            taken.bind(("0.0.0.0", first))
+        except OSError:
+            continue
+        taken.listen()
+        return first
+    raise AssertionError("no port is free")

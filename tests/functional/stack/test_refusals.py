@@ -1,0 +1,152 @@
+"""What cannot be done, or must not be: a clear error, its exit code, and nothing touched."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab.images import BUSYBOX
+from tests.lab.installation import Installation
+from tests.lab.stacks import LabStack, page, sleeper, web
+
+pytestmark = pytest.mark.functional
+
+
+@contextmanager
+def somebody_listens() -> Iterator[int]:
+    """A port that this test's own process has."""
+    with socket.socket() as listener:
+        listener.bind(("0.0.0.0", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_another_program_has_is_refused_before_anything_starts(stack: LabStack) -> None:
+    with somebody_listens() as port:
+        stack.write({"web": web("one", port), "db": sleeper()})
+        failed = stack.do("up", code=1)
+        assert f"{port}" in failed.err
+        assert "in use by" in failed.err
+        assert stack.containers() == []
+    stack.do("up")
+    assert page(port) == "one"
+
+
+def test_an_update_to_a_taken_port_leaves_the_old_one_serving(stack: LabStack, free_port: int) -> None:
+    stack.up({"web": web("one", free_port)})
+    before = stack.ids()
+    with somebody_listens() as port:
+        stack.write({"web": web("two", port)})
+        stack.do("up", code=1)
+        assert page(free_port) == "one"
+        assert stack.ids() == before
+        stack.write({"web": web("one", free_port)})
+        stack.do("up")
+    assert page(free_port) == "one"
+    assert stack.ids() == before
+
+
+def test_a_container_name_that_belongs_to_somebody_else_is_refused_and_left_alone(
+    stack: LabStack, free_port: int
+) -> None:
+    name = f"{stack.name}.foreign"
+    foreign = stack.docker.containers.run(BUSYBOX, ["sleep", "600"], name=name, init=True, detach=True)
+    try:
+        stack.write({"first": sleeper(), "web": web("one", free_port, container_name=name, depends_on=["first"])})
+        refused = stack.do("up", code=6)
+        assert name in refused.err
+        foreign.reload()
+        assert foreign.status == "running"
+        assert stack.containers() == [], "refused before anything was started"
+    finally:
+        foreign.remove(force=True)
+    stack.do("up")
+    assert page(free_port) == "one"
+
+
+def test_a_network_or_volume_of_somebody_else_is_not_taken_over(stack: LabStack) -> None:
+    network = stack.docker.networks.create(f"{stack.name}_default")
+    try:
+        stack.write({"db": sleeper()})
+        assert f"{stack.name}_default" in stack.do("up", code=6).err
+        assert stack.containers() == []
+    finally:
+        network.remove()
+    volume = stack.docker.volumes.create(f"{stack.name}_data")
+    try:
+        stack.write({"db": sleeper(volumes=["data:/data"])}, volumes={"data": {}})
+        assert f"{stack.name}_data" in stack.do("up", code=6).err
+        assert stack.containers() == []
+    finally:
+        volume.remove()
+    stack.do("up")
+
+
+def test_a_running_compose_project_of_the_name_asks_for_adoption(stack: LabStack) -> None:
+    labels = {"com.docker.compose.project": stack.name, "com.docker.compose.service": "web"}
+    theirs = stack.docker.containers.run(BUSYBOX, ["sleep", "600"], labels=labels, init=True, detach=True)
+    try:
+        stack.write({"web": web()})
+        assert "stampede adopt" in stack.do("up", code=6).err
+        theirs.reload()
+        assert theirs.status == "running"
+        assert stack.containers() == []
+    finally:
+        theirs.remove(force=True)
+
+
+def test_unknown_names_are_bad_input(stack: LabStack, free_port: int) -> None:
+    assert "there is no stack" in stack.installation.run("scale", "web=2", "-p", "no-such-stack", code=2).err
+    stack.up({"web": web("one", free_port)})
+    assert "its services are web" in stack.do("scale", "wbe=2", code=2).err
+    assert "wbe" in stack.do("restart", "wbe", code=2).err
+    assert "no earlier revision" in stack.do("rollback", code=2).err
+    assert "99" in stack.do("rollback", "99", code=2).err
+    assert "web=5" in stack.do("scale", "web", code=2).err
+    assert [entry["outcome"] for entry in stack.do("history").json][-1] == "completed"
+    assert page(free_port) == "one"
+
+
+def test_a_missing_image_is_told_before_anything_changes(stack: LabStack, free_port: int) -> None:
+    stack.up({"web": web("one", free_port)})
+    before = stack.ids()
+    missing = sleeper(image="stampede-test/never-made:1", pull_policy="never")
+    stack.write({"web": web("two", free_port), "other": missing})
+    failed = stack.do("up", code=1)
+    assert "stampede-test/never-made:1" in failed.err
+    assert stack.ids() == before
+    assert stack.do("history").json[0]["revision"] is None
+    assert stack.do("plan", code=1).err
+
+
+def test_a_registry_that_does_not_answer_is_told_before_anything_changes(stack: LabStack, free_port: int) -> None:
+    stack.write({"web": web("one", free_port), "other": sleeper(image="127.0.0.1:9/some/app:1")})
+    failed = stack.do("up", code=1)
+    assert "127.0.0.1:9" in failed.err
+    assert stack.containers() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("services:\n  web:\n    image: x\n    prots: ['80']\n", ("compose.yaml:4", "services.web.prots")),
+        ("services:\n  web:\n    image: x\n   command: y\n", ("compose.yaml:", "4")),
+        ("services:\n  web:\n    image: x\n    depends_on: [db]\n", ("compose.yaml", "db")),
+        ("services:\n  web:\n    image: x\n    x-machine: {disk: 1g}\n", ("compose.yaml:4", "not available yet")),
+    ],
+)
+def test_a_malformed_file_is_told_with_file_and_line(stack: LabStack, text: str, said: tuple[str, ...]) -> None:
+    (stack.folder / "compose.yaml").write_text(text)
+    failed = stack.do("up", code=2)
+    assert [word for word in said if word not in failed.err] == [], failed.err
+    assert "Traceback" not in failed.err
+
+
+def test_a_server_that_does_not_answer_has_an_exit_code_of_its_own(installation: Installation, free_port: int) -> None:
+    for words in (("ps", "--all"), ("history", "-p", "x"), ("scale", "web=1", "-p", "x")):
+        failed = installation.run(*words, "--server", f"http://127.0.0.1:{free_port}", code=5)
+        assert "did not answer" in failed.err
+        assert "Traceback" not in failed.err
