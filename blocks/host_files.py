@@ -6,25 +6,17 @@ places.host/files/<stack>/<host_name>   the same, AES-GCM under places.host/file
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import secrets
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from stampede import programs
+from stampede.blocks.sealed_files import Damaged, host_key, one_at_a_time, seal, unseal, write_whole
 from stampede.errors import StampedeError
 from stampede.places import Places
 from stampede.planning.instances import MountedFile
 
 _IN_MEMORY = ("tmpfs", "ramfs")
-_KEY_BITS = 256
-_NONCE_BYTES = 12
 
 
 def place_file(places: Places, stack: str, file: MountedFile, content: str) -> None:
@@ -33,10 +25,10 @@ def place_file(places: Places, stack: str, file: MountedFile, content: str) -> N
     inside, kept = _paths(places, stack, file.host_name)
     if not kept.exists():
         header = json.dumps({"uid": file.uid, "gid": file.gid, "mode": file.mode}).encode() + b"\n"
-        sealed = _seal(_key(places), header + content.encode(), stack, file.host_name)
-        _write(kept, sealed, mode=0o600)
+        sealed = seal(host_key(places), header + content.encode(), f"{stack}/{file.host_name}")
+        write_whole(kept, sealed, mode=0o600)
     if not inside.exists():
-        _write(inside, content.encode(), mode=file.mode, owner=(file.uid, file.gid))
+        write_whole(inside, content.encode(), mode=file.mode, owner=(file.uid, file.gid))
 
 
 def remove_files(places: Places, stack: str, keep: Collection[str] = ()) -> None:
@@ -60,18 +52,18 @@ def refill(places: Places) -> int:
     if not copies:
         return 0
     _ensure_in_memory(places)
-    key, damaged = _key(places), []
+    key, damaged = host_key(places), []
     for copy in copies:
         stack, name = copy.parent.name, copy.name
         try:
-            header, _, content = _unseal(key, copy.read_bytes(), stack, name).partition(b"\n")
-        except (InvalidTag, ValueError):
+            header, _, content = unseal(key, copy.read_bytes(), f"{stack}/{name}").partition(b"\n")
+        except Damaged:
             damaged.append(f"{stack}/{name}")
             continue
         said = json.loads(header)
         inside = places.files / stack / name
         if not inside.exists():
-            _write(inside, content, mode=said["mode"], owner=(said["uid"], said["gid"]))
+            write_whole(inside, content, mode=said["mode"], owner=(said["uid"], said["gid"]))
     if damaged:
         raise StampedeError(
             f"the host's copies of {', '.join(damaged)} cannot be read", "`stampede up` of the stack places them anew"
@@ -90,7 +82,7 @@ def _paths(places: Places, stack: str, name: str) -> tuple[Path, Path]:
 def _ensure_in_memory(places: Places) -> None:
     """Afterwards places.files is on tmpfs: a mount of its own where the run directory is on a disk."""
     places.files.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _one_at_a_time(places.run / "files.lock"):
+    with one_at_a_time(places.run / "files.lock"):
         if _file_system(places.files) not in _IN_MEMORY:
             options = "mode=0700,nosuid,nodev"  # not noexec: a config may be a script
             programs.run(["mount", "-t", "tmpfs", "-o", options, "stampede-files", places.files])
@@ -105,46 +97,3 @@ def _file_system(path: Path) -> str:
         if path.is_relative_to(mount) and len(mount) >= best:
             best, kind = len(mount), fs_type
     return kind
-
-
-@contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Across threads and processes."""
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
-def _key(places: Places) -> bytes:
-    """This host's key, made at first use."""
-    path = places.host / "files.key"
-    places.host.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _one_at_a_time(places.host / "files.lock"):
-        if not path.exists():
-            _write(path, AESGCM.generate_key(_KEY_BITS), mode=0o600)
-    return path.read_bytes()
-
-
-def _seal(key: bytes, content: bytes, stack: str, name: str) -> bytes:
-    """The copy's own name is sealed with it, so that two copies cannot be swapped."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, content, f"{stack}/{name}".encode())
-
-
-def _unseal(key: bytes, sealed: bytes, stack: str, name: str) -> bytes:
-    return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], f"{stack}/{name}".encode())
-
-
-def _write(path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Afterwards the whole file is there, or, if this dies half-way, none of it under its name."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        if owner is not None:
-            os.fchown(stream.fileno(), *owner)
-        os.fchmod(stream.fileno(), mode)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.rename(path)

@@ -6,14 +6,18 @@ from typing import Any
 
 from prefect.flows import Flow
 
+from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
+from stampede.flows.rebuild_server import rebuild_server
+from stampede.flows.recall_host import recall_host
 from stampede.flows.remove_stack import remove_stack
 from stampede.flows.restart_service import restart_service
 from stampede.flows.roll_out import roll_out
 from stampede.flows.rollback_stack import rollback_stack
 from stampede.flows.scale_service import scale_service
 from stampede.flows.survey_host import survey_host
+from stampede.flows.take_over import survey_project, take_over
 
 VERBS: tuple[Flow[..., Any], ...] = (
     deploy_stack,
@@ -22,8 +26,10 @@ VERBS: tuple[Flow[..., Any], ...] = (
     rollback_stack,
     restart_service,
     remove_stack,
+    adopt_stack,
+    rebuild_server,
 )
-HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out)
+HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out, recall_host, survey_project, take_over)
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 
 __all__ = ["FLOWS", "HOST_STEPS", "VERBS"]

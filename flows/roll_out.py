@@ -21,6 +21,7 @@ from stampede.tasks.files import ensure_files, remove_files
 from stampede.tasks.listening import ensure_listening
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.networks import choose_addresses, ensure_network, remove_network
+from stampede.tasks.revisions import keep_wanted, note_serving
 from stampede.tasks.stack_state import read_revision
 from stampede.tasks.volumes import ensure_volume, remove_volume
 
@@ -39,11 +40,14 @@ async def roll_out(stack: str, revision: int, mandate: Mandate, work: HostWork) 
     begun, and what served before serves still.
     """
     wanted = await read_revision(stack, revision) if revision else None
+    if wanted:
+        await keep_wanted(mandate, wanted)
     ground = await make_ready(mandate, wanted, work)
     warnings: list[str] = []
     for stage in work.stages:
         warnings += await roll_stage(mandate, ground, stage)
     await clear(mandate, wanted, work)
+    await note_serving(mandate, wanted)
     return RollReport(warnings=tuple(warnings))
 
 

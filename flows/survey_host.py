@@ -11,12 +11,14 @@ from stampede.planning.found import FoundHost
 from stampede.planning.instances import Image
 from stampede.tasks.images import resolve_images
 from stampede.tasks.reading import read_found
+from stampede.tasks.revisions import told_revision
 
 
 class Survey(Frozen):
-    """`images` is keyed by service, and empty where no candidate was given."""
+    """`told` is the revision that the host knows of. `images` is by service, empty where no candidate was given."""
 
     found: FoundHost
+    told: int = 0
     images: dict[str, Image] = {}
 
 
@@ -27,6 +29,6 @@ async def survey_host(stack: str, candidate: str = "", pull: str | None = None, 
     Raises: ImageMissing, RegistryUnreachable, DaemonUnavailable, DaemonError naming the build step that failed.
     """
     if not candidate:
-        return Survey(found=await read_found(stack))
+        return Survey(found=await read_found(stack), told=told_revision(stack))
     found, images = await asyncio.gather(read_found(stack), resolve_images(stack, candidate, pull, build))
-    return Survey(found=found, images=images)
+    return Survey(found=found, told=told_revision(stack), images=images)

@@ -15,6 +15,7 @@ from stampede.stackfile.models import Stack
 CANDIDATE_TYPE = "stampede-candidate"
 REVISION_TYPE = "stampede-revision"
 HOST_REPORT_TYPE = "stampede-host-report"
+REGISTRY_LOGIN_TYPE = "stampede-registry-login"
 _PLAIN = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -43,13 +44,15 @@ class Head(Frozen):
     """Where a stack stands: the highest revision there is, the wanted one, and the last that was rolled out whole.
 
     0 is none: `wanted` of a stack that was removed, `serving` of one whose first deploy has not ended. The stack's
-    deployments have the defaults of revision `registered`.
+    deployments have the defaults of revision `registered`. Not `settled` means that the last change did not end well:
+    what it left is not trusted, but proven by the next one.
     """
 
     latest: int = 0
     wanted: int = 0
     serving: int = 0
     registered: int = 0
+    settled: bool = True
 
 
 class Revision(Frozen):

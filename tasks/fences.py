@@ -27,7 +27,7 @@ def check_fence(places: Places, stack: str, number: int) -> None:
         if number < seen:
             raise Fenced(
                 f"Change {number} of {stack} was overtaken by change {seen} and must not touch anything any more",
-                f"stampede history {stack} shows the newer one",
+                f"stampede history -p {stack} shows it; stampede server rebuild if the server's database was lost",
             )
         if number > seen:
             _write(folder / stack, number)
@@ -39,6 +39,12 @@ def highest_fence(places: Places, stack: str) -> int:
         return int((places.host / "fences" / stack).read_text())
     except FileNotFoundError:
         return 0
+
+
+def highest_fences(places: Places) -> dict[str, int]:
+    """The highest number seen on this host, for every stack it has ever run."""
+    names = sorted(path.name for path in (places.host / "fences").glob("[!.]*"))
+    return {stack: highest_fence(places, stack) for stack in names}
 
 
 def _write(path: Path, number: int) -> None:

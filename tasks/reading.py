@@ -6,7 +6,8 @@ import asyncio
 
 from prefect import task
 
-from stampede.planning.found import FoundHost
+from stampede.blocks.adopted_volumes import adopted_volumes
+from stampede.planning.found import FoundHost, FoundVolume
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
@@ -19,5 +20,9 @@ async def read_found(stack: str) -> FoundHost:
     found, balanced = await asyncio.gather(
         in_thread(host.docker.found, host.name, host.cluster, stack), in_thread(host.haproxy.desired, stack)
     )
+    if adopted := adopted_volumes(host.places, stack):
+        project = await in_thread(host.docker.projects.look, stack)
+        there = (FoundVolume(name=n, stack=stack, adopted=True) for n in project.volumes if n in adopted)
+        found = found.model_copy(update={"volumes": (*found.volumes, *there)})
     in_the_way = [f for f in found.foreign if f.compose_project == stack or f.name.startswith(f"{stack}-")]
     return found.model_copy(update={"foreign": tuple(in_the_way), "balanced": balanced})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
+from stampede.blocks.adopted_volumes import adopted_volumes
 from stampede.stackfile.models import Volume
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import RETRY_TRANSIENT
@@ -19,7 +20,10 @@ async def ensure_volume(mandate: Mandate, volume: Volume) -> None:
     """
     mandate.check()
     host = this_host()
-    await in_thread(host.docker.volumes.ensure_volume, volume, cluster=host.cluster, stack=mandate.stack)
+    adopted = volume.name in adopted_volumes(host.places, mandate.stack)
+    await in_thread(
+        host.docker.volumes.ensure_volume, volume, cluster=host.cluster, stack=mandate.stack, adopted=adopted
+    )
 
 
 @task(task_run_name="remove volume {name}", **RETRY_TRANSIENT)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stampede.blocks.docker.events import Event
+from stampede.planning.adoption import ComposeProject
 from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
 from stampede.planning.instances import Image, Instance
 from stampede.stackfile.models import Build, Network, Volume
@@ -173,8 +174,11 @@ class Networks(Protocol):
 class Volumes(Protocol):
     """Named volumes of stacks."""
 
-    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
-        """Afterwards a volume of that name exists. Raises: Foreign if not ours, DaemonError if external and missing."""
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str, adopted: bool = False) -> FoundVolume:
+        """Afterwards a volume of that name exists. With `adopted`, one that Compose made for this project is ours.
+
+        Raises: Foreign if not ours, DaemonError if external and missing.
+        """
         ...
 
     def remove_volume(self, name: str) -> None:
@@ -186,8 +190,33 @@ class Volumes(Protocol):
         ...
 
 
+class Projects(Protocol):
+    """What `docker compose` made of a project, recognised by its labels. Nothing else is touched."""
+
+    def look(self, project: str) -> ComposeProject:
+        """Its containers, running or not, its networks and its named volumes; all empty if there is none."""
+        ...
+
+    def set_aside(self, project: str, container: str) -> str:
+        """Afterwards the container does not run, has no restart policy, and is called `<name>-before-adoption`.
+
+        Returns that name, "" if it is gone; a no-op on one that is set aside. Raises: Foreign if not of this project.
+        """
+        ...
+
+    def remove_network(self, project: str, name: str) -> None:
+        """Afterwards it is gone; a no-op if it was.
+
+        Raises: Foreign if not of this project, DaemonError while a running container is on it.
+        """
+        ...
+
+
 class Docker(Protocol):
     """One Docker daemon."""
+
+    @property
+    def projects(self) -> Projects: ...
 
     @property
     def containers(self) -> Containers: ...

@@ -14,6 +14,7 @@ from stampede.blocks.docker.containers import DockerContainers
 from stampede.blocks.docker.events import Event, events
 from stampede.blocks.docker.images import DockerImages
 from stampede.blocks.docker.networks import DockerNetworks
+from stampede.blocks.docker.projects import DockerProjects
 from stampede.blocks.docker.reading import (
     foreign_of_list,
     instance_of_inspect,
@@ -37,6 +38,7 @@ class DockerHost:
         self.images = DockerImages(self._client)
         self.networks = DockerNetworks(self._client)
         self.volumes = DockerVolumes(self._client)
+        self.projects = DockerProjects(self._client)
 
     def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
         with daemon_errors("list containers"):

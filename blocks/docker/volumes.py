@@ -10,6 +10,7 @@ from stampede.blocks.docker.client import Client, daemon_errors
 from stampede.blocks.docker.reading import volume_of
 from stampede.errors import DaemonError, Foreign
 from stampede.planning import identity
+from stampede.planning.adoption import PROJECT
 from stampede.planning.found import FoundVolume
 from stampede.stackfile.models import Volume
 
@@ -20,7 +21,7 @@ class DockerVolumes:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str, adopted: bool = False) -> FoundVolume:
         there = self._inspect(volume.name)
         if there is None and volume.external:
             raise DaemonError(
@@ -33,6 +34,8 @@ class DockerVolumes:
                     volume.name, volume.driver or "local", dict(volume.driver_opts), labels
                 )
         found = there.get("Labels") or {}
+        if adopted and found.get(PROJECT) == stack:
+            return FoundVolume(name=volume.name, stack=stack, adopted=True)
         if not volume.external and (found.get(identity.CLUSTER), found.get(identity.STACK)) != (cluster, stack):
             raise Foreign(
                 f"a volume named {volume.name} exists already and is not of stack {stack}",

@@ -55,8 +55,13 @@ def rebuild_from_hosts(client: Client, *, as_json: bool) -> None:
         found = client.result(run, watch=progress.show)
     if as_json:
         print(json.dumps({"result": found, "run": {"id": run.id, "url": run.url}}, indent=2))
-    else:
-        print(f"rebuilt from the hosts; run: {run.url}")
+        return
+    for each in found:
+        numbers = ", ".join(str(number) for number in each["revisions"])
+        print(
+            f"{each['stack']}: " + (f"revision {each['revision']} is wanted; kept: {numbers}" if numbers else "is gone")
+        )
+    print(f"{len(found)} stacks rebuilt from the hosts; run: {run.url}")
 
 
 def _text_of(file: Path) -> str:

@@ -10,12 +10,13 @@ from pydantic import JsonValue
 
 from stampede.client.api import NameTaken, PrefectApi
 from stampede.client.documents import Documents
-from stampede.documents import CANDIDATE_TYPE, HOST_REPORT_TYPE, REVISION_TYPE
+from stampede.documents import CANDIDATE_TYPE, HOST_REPORT_TYPE, REGISTRY_LOGIN_TYPE, REVISION_TYPE, head_name
 from stampede.frozen import Frozen
 
 # Revisions before candidates and reports: an import that is cut short has then brought what matters most.
-COPIED_TYPES = (REVISION_TYPE, CANDIDATE_TYPE, HOST_REPORT_TYPE)
+COPIED_TYPES = (REVISION_TYPE, REGISTRY_LOGIN_TYPE, CANDIDATE_TYPE, HOST_REPORT_TYPE)
 LOCKS = "lock-"
+HEADS = head_name("")
 
 
 class CopiedDocument(Frozen):
@@ -74,9 +75,16 @@ def bring(api: PrefectApi, copy: ServerCopy) -> Imported:
         new = kinds[document.type].create_unless_there(document.name, dict(document.data))
         (brought if new else kept).append(document.name)
     for variable in copy.variables:
-        new = _create_variable(api, variable.model_dump(mode="json"))
+        new = _create_variable(api, _arriving(variable).model_dump(mode="json"))
         (brought if new else kept).append(variable.name)
     return Imported(tuple(brought), tuple(kept))
+
+
+def _arriving(variable: CopiedVariable) -> CopiedVariable:
+    """Deployments do not move: the next change of a stack registers them on the new server."""
+    if not variable.name.startswith(HEADS) or not isinstance(variable.value, dict):
+        return variable
+    return variable.model_copy(update={"value": {**variable.value, "registered": 0}})
 
 
 def _create_variable(api: PrefectApi, body: dict[str, Any]) -> bool:

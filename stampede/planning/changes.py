@@ -24,6 +24,8 @@ class Action(StrEnum):
     CLEAN = "clean up"
     REMOVE = "remove"
     UPDATE = "update"
+    ADOPT = "adopt"
+    SET_ASIDE = "set aside"
 
 
 Order = Literal["start-first", "stop-first"]

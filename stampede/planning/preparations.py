@@ -50,6 +50,7 @@ def _of_host(
     volumes = {name for instance in here for name in instance.volumes.values()} - foreign
     there = {n.name for n in host.networks if n.stack == stack}
     kept = {v.name for v in host.volumes if v.stack == stack}
+    adopted = {v.name for v in host.volumes if v.adopted}
     ours = [f for f in host.instances if f.stack == stack]
     staying = [f for f in ours if (f.service, f.slot) not in touched]
     listening = compare_listening(stack, wanted, host.balanced or BalancedStack(stack=stack), staying)
@@ -62,7 +63,7 @@ def _of_host(
         networks=tuple(sorted(networks - there)),
         volumes=tuple(sorted(volumes - kept)),
         obsolete_networks=tuple(sorted(there - networks)),
-        obsolete_volumes=tuple(sorted(kept - volumes)) if remove_volumes else (),
+        obsolete_volumes=tuple(sorted(kept - volumes - adopted)) if remove_volumes else (),
     )
 
 

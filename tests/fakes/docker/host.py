@@ -17,6 +17,7 @@ from tests.fakes.docker.container import FakeContainer, Script
 from tests.fakes.docker.containers import FakeContainers
 from tests.fakes.docker.images import FakeImages
 from tests.fakes.docker.networks import FakeNetworks
+from tests.fakes.docker.projects import FakeProjects
 from tests.fakes.docker.volumes import FakeVolumes
 
 _EXITS = re.compile(r"exit (\d+)")
@@ -36,6 +37,7 @@ class FakeDockerHost:
         self._scripts: list[tuple[Callable[[Instance], bool], Script]] = []
         self.networks = FakeNetworks(self)
         self.volumes = FakeVolumes(self)
+        self.projects = FakeProjects(self)
         self.images = FakeImages(self)
         self.containers = FakeContainers(self)
 

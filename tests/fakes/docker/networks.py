@@ -20,9 +20,11 @@ class FakeNetworks:
     def __init__(self, host: FakeDockerHost) -> None:
         self._host = host
         self._made: dict[str, tuple[str, FoundNetwork]] = {}
+        self.projects: dict[str, str] = {}
 
-    def add_foreign(self, name: str, subnet: str = "172.30.0.0/24") -> None:
-        """A network that somebody else made is there."""
+    def add_foreign(self, name: str, subnet: str = "172.30.0.0/24", project: str = "") -> None:
+        """A network that somebody else made is there, or Compose did for this project."""
+        self.projects[name] = project
         self._made[name] = (
             "",
             FoundNetwork(id=_id_of(name), name=name, stack="", subnet=subnet),
@@ -65,6 +67,14 @@ class FakeNetworks:
             raise DaemonError(f"network {name} has active endpoints")
         with self._host.effect(f"remove network {name}"):
             del self._made[name]
+
+    def exists(self, name: str) -> bool:
+        return name in self._made
+
+    def remove_foreign(self, name: str) -> None:
+        """A network that somebody else made is gone."""
+        self._made.pop(name, None)
+        self.projects.pop(name, None)
 
     def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
         there = self._host.containers.get(container)

@@ -20,10 +20,12 @@ class FakeVolumes:
         self._host = host
         self._made: dict[str, tuple[str, str]] = {}
         self._anonymous: set[str] = set()
+        self.projects: dict[str, str] = {}
 
-    def add_foreign(self, name: str) -> None:
-        """A volume that somebody else made is there."""
+    def add_foreign(self, name: str, project: str = "") -> None:
+        """A volume that somebody else made is there, or Compose did for this project."""
         self._made[name] = ("", "")
+        self.projects[name] = project
 
     def anonymous(self, serial: str, mounts: list[dict[str, Any]]) -> dict[str, str]:
         """The anonymous volumes of a new container, by target: taken over, or new."""
@@ -42,7 +44,7 @@ class FakeVolumes:
     def exists(self, name: str) -> bool:
         return name in self._made or name in self._anonymous
 
-    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str) -> FoundVolume:
+    def ensure_volume(self, volume: Volume, *, cluster: str, stack: str, adopted: bool = False) -> FoundVolume:
         self._host.answer()
         there = self._made.get(volume.name)
         if there is None and volume.external:
@@ -50,6 +52,8 @@ class FakeVolumes:
         if there is None:
             with self._host.effect(f"make volume {volume.name}"):
                 self._made[volume.name] = there = (cluster, stack)
+        if adopted and self.projects.get(volume.name) == stack:
+            return FoundVolume(name=volume.name, stack=stack, adopted=True)
         if not volume.external and there != (cluster, stack):
             raise Foreign(f"a volume named {volume.name} exists already and is not of stack {stack}")
         return FoundVolume(name=volume.name, stack=there[1])

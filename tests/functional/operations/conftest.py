@@ -35,6 +35,7 @@ class Site:
 
     root: Path
     metrics_port: int
+    cluster: str = ""
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,7 @@ class Site:
             "STAMPEDE_RUN_DIR": str(self.places.run),
             "STAMPEDE_HOST": HOST,
             "STAMPEDE_METRICS": f"127.0.0.1:{self.metrics_port}",
+            "STAMPEDE_CLUSTER": self.cluster or self.places.cluster,
         }
 
     def stampede(self, *words: str | Path, check: bool = True) -> Finished:
@@ -93,10 +95,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def site_of_its_own() -> Iterator[Site]:
-    """A running installation; afterwards it is stopped and its directories are gone."""
+def site_of_its_own(cluster: str = "") -> Iterator[Site]:
+    """A running installation; afterwards it is stopped and its directories are gone.
+
+    One of the same `cluster` as another takes what the other made for its own.
+    """
     root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
-    site = Site(root, free_port())
+    site = Site(root, free_port(), cluster)
     try:
         site.start(free_port())
         yield site

@@ -1,0 +1,90 @@
+"""What `docker compose` made of a project of one name, as far as Stampede takes it over. See contract.Projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docker.errors import NotFound
+
+from stampede.blocks.docker.client import Client, daemon_errors
+from stampede.blocks.docker.reading import foreign_of_list, is_anonymous
+from stampede.errors import DaemonError, Foreign
+from stampede.planning.adoption import PROJECT, SET_ASIDE, ComposeProject, set_aside_name
+
+_RUNS = ("running", "paused", "restarting")
+
+
+class DockerProjects:
+    """See contract.Projects."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def look(self, project: str) -> ComposeProject:
+        filters = {"label": f"{PROJECT}={project}"}
+        with daemon_errors(f"look at the Compose project {project}"):
+            containers = self._client.api.containers(all=True, filters=filters)
+            networks = self._client.api.networks(filters=filters)
+            volumes = self._client.api.volumes(filters=filters)["Volumes"] or []
+        return ComposeProject(
+            name=project,
+            containers=tuple(sorted(map(foreign_of_list, containers), key=lambda found: found.name)),
+            networks=tuple(sorted(network["Name"] for network in networks)),
+            volumes=tuple(sorted(volume["Name"] for volume in volumes)),
+            anonymous={
+                foreign_of_list(entry).name: tuple(sorted(_anonymous_targets(entry)))
+                for entry in containers
+                if _anonymous_targets(entry)
+            },
+        )
+
+    def set_aside(self, project: str, container: str) -> str:
+        said = self._inspect(container)
+        if said is None:
+            return ""
+        name = str(said["Name"]).lstrip("/")
+        if (said["Config"]["Labels"] or {}).get(PROJECT) != project:
+            raise Foreign(f"container {name} is not of the Compose project {project}", "it is left alone")
+        with daemon_errors(f"set {name} aside"):
+            self._client.api.update_container(said["Id"], restart_policy={"Name": "no"})
+            if said["State"]["Status"] in _RUNS:
+                grace = said["Config"].get("StopTimeout")
+                self._client.api.stop(said["Id"], timeout=10 if grace is None else grace)
+            if SET_ASIDE in name:
+                return name
+            aside = set_aside_name(name)
+            if self._inspect(aside) is not None:
+                aside = f"{aside}-{said['Id'][:6]}"
+            self._client.api.rename(said["Id"], aside)
+        return aside
+
+    def remove_network(self, project: str, name: str) -> None:
+        with daemon_errors(f"look at network {name}"):
+            try:
+                said: dict[str, Any] = self._client.api.inspect_network(name)
+            except NotFound:
+                return
+        if (said.get("Labels") or {}).get(PROJECT) != project:
+            raise Foreign(f"network {name} is not of the Compose project {project}", "it is left alone")
+        if others := sorted(end["Name"] for end in (said.get("Containers") or {}).values()):
+            raise DaemonError(
+                f"the Compose project's network {name} is still used by {', '.join(others)}",
+                f"disconnect them: docker network disconnect {name} CONTAINER",
+            )
+        with daemon_errors(f"remove network {name}"):
+            try:
+                self._client.api.remove_network(said["Id"])
+            except NotFound:
+                return
+
+    def _inspect(self, container: str) -> dict[str, Any] | None:
+        with daemon_errors(f"look at {container[:40]}"):
+            try:
+                return dict(self._client.api.inspect_container(container))
+            except NotFound:
+                return None
+
+
+def _anonymous_targets(entry: dict[str, Any]) -> list[str]:
+    mounts = entry.get("Mounts") or []
+    return [m["Destination"] for m in mounts if m["Type"] == "volume" and is_anonymous(m.get("Name", ""))]

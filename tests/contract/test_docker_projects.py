@@ -1,0 +1,124 @@
+"""What blocks/docker/contract.py promises of Compose projects, held against the daemon in memory and a real one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import docker as sdk
+import pytest
+
+from stampede.blocks.docker import Docker, DockerHost
+from stampede.errors import DaemonError, Foreign
+from stampede.planning.adoption import PROJECT
+from stampede.planning.found import ForeignContainer
+from stampede.stackfile.models import Volume
+from tests.fakes.docker import FakeDockerHost
+from tests.lab.images import BUSYBOX, ensure_busybox
+
+
+@dataclass
+class Ground:
+    """A daemon with a project: container `<name>-web-1` on network `<name>_default` with volume `<name>_data`."""
+
+    docker: Docker
+    name: str
+    container: str
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.functional)])
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    name = f"proj-{secrets.token_hex(3)}"
+    if request.param == "fake":
+        yield _in_memory(name)
+        return
+    client: sdk.DockerClient = request.getfixturevalue("docker_client")
+    ensure_busybox(client)
+    labels = {PROJECT: name, "com.docker.compose.service": "web"}
+    network = client.networks.create(f"{name}_default", labels=labels)
+    volume = client.volumes.create(f"{name}_data", labels=labels)
+    container = client.containers.run(
+        BUSYBOX,
+        ["sleep", "600"],
+        name=f"{name}-web-1",
+        labels=labels,
+        network=network.name,
+        volumes={volume.name: {"bind": "/data"}},
+        restart_policy={"Name": "always"},
+        init=True,
+        detach=True,
+    )
+    host = DockerHost()
+    yield Ground(host, name, str(container.id))
+    container.remove(force=True)
+    for left in client.networks.list(names=[f"{name}_default"]):
+        left.remove()
+    volume.remove()
+    host.close()
+
+
+def _in_memory(name: str) -> Ground:
+    host = FakeDockerHost()
+    host.foreign.append(ForeignContainer(id="c1", name=f"{name}-web-1", compose_project=name, compose_service="web"))
+    host.networks.add_foreign(f"{name}_default", project=name)
+    host.volumes.add_foreign(f"{name}_data", project=name)
+    host.projects.attached["c1"] = (f"{name}_default",)
+    return Ground(host, name, "c1")
+
+
+def test_a_project_is_found_by_its_labels(ground: Ground) -> None:
+    found = ground.docker.projects.look(ground.name)
+    (container,) = found.containers
+    assert (container.id, container.name, container.state) == (ground.container, f"{ground.name}-web-1", "running")
+    assert (found.networks, found.volumes) == ((f"{ground.name}_default",), (f"{ground.name}_data",))
+    none = ground.docker.projects.look(f"{ground.name}-other")
+    assert (none.containers, none.networks, none.volumes) == ((), (), ())
+
+
+def test_a_container_is_set_aside_once(ground: Ground) -> None:
+    for _ in range(2):
+        assert ground.docker.projects.set_aside(ground.name, ground.container) == f"{ground.name}-web-1-before-adoption"
+    (container,) = ground.docker.projects.look(ground.name).containers
+    assert (container.name, container.state) == (f"{ground.name}-web-1-before-adoption", "exited")
+    assert ground.docker.projects.set_aside(ground.name, "gone") == ""
+
+
+def test_a_network_goes_once_nothing_runs_on_it(ground: Ground) -> None:
+    network = f"{ground.name}_default"
+    with pytest.raises(DaemonError, match="still used"):
+        ground.docker.projects.remove_network(ground.name, network)
+    ground.docker.projects.set_aside(ground.name, ground.container)
+    for _ in range(2):
+        ground.docker.projects.remove_network(ground.name, network)
+    assert ground.docker.projects.look(ground.name).networks == ()
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda ground: ground.docker.projects.set_aside("another", ground.container),
+        lambda ground: ground.docker.projects.remove_network("another", f"{ground.name}_default"),
+        lambda ground: ground.docker.volumes.ensure_volume(
+            Volume(name=f"{ground.name}_data"), cluster="c", stack="another", adopted=True
+        ),
+        lambda ground: ground.docker.volumes.ensure_volume(
+            Volume(name=f"{ground.name}_data"), cluster="c", stack=ground.name
+        ),
+        lambda ground: ground.docker.volumes.remove_volume(f"{ground.name}_data"),
+    ],
+)
+def test_what_is_not_of_the_project_or_not_adopted_is_never_touched(
+    ground: Ground, touch: Callable[[Ground], object]
+) -> None:
+    before = ground.docker.projects.look(ground.name)
+    with pytest.raises(Foreign):
+        touch(ground)
+    assert ground.docker.projects.look(ground.name) == before
+
+
+def test_an_adopted_volume_is_used_as_it_is(ground: Ground) -> None:
+    wanted = Volume(name=f"{ground.name}_data")
+    found = ground.docker.volumes.ensure_volume(wanted, cluster="c", stack=ground.name, adopted=True)
+    assert (found.name, found.adopted) == (wanted.name, True)
+    assert ground.docker.projects.look(ground.name).volumes == (wanted.name,)
