@@ -17,12 +17,20 @@ from stampede.tasks.threads import in_thread
 async def read_found(stack: str) -> FoundHost:
     """Instances, networks, volumes and published ports of a stack, and foreign containers that are in its way."""
     host = this_host()
-    found, balanced = await asyncio.gather(
-        in_thread(host.docker.found, host.name, host.cluster, stack), in_thread(host.haproxy.desired, stack)
+    found, balanced, project = await asyncio.gather(
+        in_thread(host.docker.found, host.name, host.cluster, stack),
+        in_thread(host.haproxy.desired, stack),
+        in_thread(host.docker.projects.look, stack),
     )
-    if adopted := adopted_volumes(host.places, stack):
-        project = await in_thread(host.docker.projects.look, stack)
-        there = (FoundVolume(name=n, stack=stack, adopted=True) for n in project.volumes if n in adopted)
-        found = found.model_copy(update={"volumes": (*found.volumes, *there)})
+    adopted = adopted_volumes(host.places, stack) & set(project.volumes)
+    volumes = (FoundVolume(name=name, stack=stack, adopted=True) for name in sorted(adopted))
     in_the_way = [f for f in found.foreign if f.compose_project == stack or f.name.startswith(f"{stack}-")]
-    return found.model_copy(update={"foreign": tuple(in_the_way), "balanced": balanced})
+    return found.model_copy(
+        update={
+            "volumes": (*found.volumes, *volumes),
+            "foreign": tuple(in_the_way),
+            "project_networks": project.networks,
+            "project_volumes": tuple(name for name in project.volumes if name not in adopted),
+            "balanced": balanced,
+        }
+    )

@@ -62,6 +62,8 @@ def after_takeover(found: FoundHost, takeover: Takeover, stack: str) -> FoundHos
         update={
             "foreign": tuple(container for container in found.foreign if container.id not in gone),
             "volumes": (*found.volumes, *taken),
+            "project_networks": (),
+            "project_volumes": tuple(name for name in found.project_volumes if name not in takeover.volumes),
         }
     )
 

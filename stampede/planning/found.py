@@ -76,11 +76,16 @@ class ForeignContainer(Frozen):
 
 
 class FoundHost(Frozen):
-    """Everything of one host that a plan looks at. `balanced` is what its balancer serves for the stack in question."""
+    """Everything of one host that a plan looks at. `balanced` is what its balancer serves for the stack in question.
+
+    `project_networks` and `project_volumes` are those that `docker compose` made for a project of the stack's name.
+    """
 
     host: str
     instances: tuple[FoundInstance, ...] = ()
     networks: tuple[FoundNetwork, ...] = ()
     volumes: tuple[FoundVolume, ...] = ()
     foreign: tuple[ForeignContainer, ...] = ()
+    project_networks: tuple[str, ...] = ()
+    project_volumes: tuple[str, ...] = ()
     balanced: BalancedStack | None = None

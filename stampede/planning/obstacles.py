@@ -14,8 +14,8 @@ from stampede.stackfile.models import Stack
 def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequence[FoundHost]) -> None:
     """Returns if nothing is in the way.
 
-    Raises: NeedsAdoption if a Compose project of this name runs on a host, Foreign if a container name is taken,
-    Refused if a network would have to be made anew under the instances that are on it.
+    Raises: NeedsAdoption if a Compose project of this name runs or has left something there, Foreign if a container
+    name is taken, Refused if a network would have to be made anew under the instances that are on it.
     """
     names = {instance.name: instance for instance in instances}
     for host in hosts:
@@ -23,6 +23,13 @@ def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequen
         if project:
             raise NeedsAdoption(
                 f"a Compose project {wanted.name} runs on {host.host}: {', '.join(sorted(project))}",
+                "stampede adopt takes it over and shows the plan first",
+            )
+        named = {v.name for v in wanted.volumes.values() if not v.external} & set(host.project_volumes)
+        named |= {n.name for n in wanted.networks.values() if not n.external} & set(host.project_networks)
+        if named:
+            raise NeedsAdoption(
+                f"docker compose made {', '.join(sorted(named))} on {host.host} for a project {wanted.name}",
                 "stampede adopt takes it over and shows the plan first",
             )
         for foreign in host.foreign:

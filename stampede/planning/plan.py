@@ -70,7 +70,7 @@ def plan_stack(situation: Situation) -> Plan:
         preparations=preparations,
         stages=tuple(stages),
         unchanged=tuple(i.label for i in situation.instances if (i.service, i.slot) not in touched),
-        warnings=(*_warnings(services, rolls), *_ailing(situation, touched)),
+        warnings=(*_warnings(services, rolls), *_ailing(situation, touched), *_volumes_that_stay(situation)),
     )
 
 
@@ -224,3 +224,11 @@ def _ailing(situation: Situation, touched: Set[Slot]) -> tuple[str, ...]:
         for found in there
         if (found.service, found.slot) in wanted and (found.state == "restarting" or found.health == "unhealthy")
     )
+
+
+def _volumes_that_stay(situation: Situation) -> tuple[str, ...]:
+    """What --volumes leaves: it was adopted, and whoever made it removes it."""
+    if not situation.demands.remove_volumes:
+        return ()
+    adopted = sorted({volume.name for host in situation.hosts for volume in host.volumes if volume.adopted})
+    return tuple(f"volume {name} stays: Compose made it; docker volume rm {name} removes it" for name in adopted)
