@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stampede.cli.session import say
 from stampede.errors import BadInput, UnknownName
-from stampede.stackfile import LoadedStack, load_stack
+from stampede.stackfile import LoadedStack, load_stack, stack_name
 from stampede.stackfile.default_files import default_files
 
 if TYPE_CHECKING:
@@ -51,4 +51,4 @@ def stack_of_here(project: str | None, files: Sequence[Path] | None = None) -> s
         return project
     if not files and not default_files(Path.cwd(), os.environ):
         return None
-    return load_stack(files or ()).stack.name
+    return stack_name(files or ())
