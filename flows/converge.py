@@ -12,12 +12,13 @@ from stampede.documents import Revision
 from stampede.errors import UpdateFailed, UpdatePaused
 from stampede.flows.roll_out import roll_out
 from stampede.flows.survey_host import Survey, survey_host
-from stampede.planning.batches import batches
+from stampede.planning.batches import HostWork, batches
 from stampede.planning.changes import Outcome, Plan
 from stampede.planning.expansion import expand
 from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
+from stampede.planning.slots import Doubt
 from stampede.planning.update_order import on_the_way_back
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.events import announced
@@ -26,12 +27,11 @@ from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_hosts
 from stampede.tasks.stack_state import (
     Draft,
-    ensure_revision,
     preview_revision,
     read_head,
     record_serving,
+    record_wanted,
     revisions_of,
-    write_wanted,
 )
 
 
@@ -63,12 +63,14 @@ async def converge(request: Request) -> Outcome:
     Raises: UpdateFailed after going back to the revision that served; NeedsAdoption, Foreign before anything changed.
     """
     surveys = await survey(request)
-    wanted = await settle_revision(request, surveys)
-    plan = await make_plan(request, wanted, surveys)
+    wanted = await wanted_revision(request, surveys)
+    plan = await make_plan(request, wanted, surveys, await doubt_of(request.stack))
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
+    await record_wanted(request.stack, wanted, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
+    await tell_hosts(request, wanted, surveys, plan)
     outcome = Outcome.of_plan(plan, wanted.number if wanted else None, warnings=warnings)
     await record_serving(request.stack, wanted)
     await publish_outcome(outcome)
@@ -84,22 +86,22 @@ async def survey(request: Request) -> dict[str, Survey]:
     return await on_hosts(dict.fromkeys(hosts, asked), survey_host, step=f"look at {request.stack}", reuse=False)
 
 
-async def settle_revision(request: Request, surveys: Mapping[str, Survey]) -> Revision | None:
-    """The revision to converge to: a new one for a new draft, unless this is a dry run."""
-    if request.revision is not None:
-        if not request.dry_run:
-            await write_wanted(request.stack, request.revision.number)
-        return request.revision
+async def wanted_revision(request: Request, surveys: Mapping[str, Survey]) -> Revision | None:
+    """The revision to converge to, which for a new draft is not stored yet; None if the stack shall go."""
     if request.draft is None:
-        return None
+        return request.revision
     resolved = next(iter(surveys.values())).images
     draft = request.draft.model_copy(update={"images": {**request.draft.images, **resolved}})
-    if request.dry_run:
-        return await preview_revision(draft)
-    return await ensure_revision(request.stack, draft, request.by, request.why)
+    return await preview_revision(draft, request.by, request.why)
 
 
-async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey]) -> Plan:
+async def doubt_of(stack: str) -> Doubt:
+    """What cannot be trusted to be as it should be: everything, if the last change did not end well."""
+    head = await read_head(stack)
+    return Doubt(stopped=not head.settled, running=not head.settled)
+
+
+async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
     """Pure planning on what was read. Raises: NeedsAdoption or Foreign if somebody else's things are in the way."""
     hosts = tuple(survey.found for survey in surveys.values())
     definition = wanted.definition if wanted else None
@@ -119,8 +121,22 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
             hosts=hosts,
             revisions={number: revision.definition for number, revision in before.items()},
             demands=request.demands,
+            doubt=doubt,
         )
     )
+
+
+async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], plan: Plan) -> None:
+    """Hosts that run the stack and had nothing to do know of the revision, too: a lost database is filled from them."""
+    busy = {host for batch in batches(plan) for host in batch}
+    number = wanted.number if wanted else 0
+    untold = [
+        host
+        for host, survey in surveys.items()
+        if host not in busy and survey.told != number and (survey.told or survey.found.instances)
+    ]
+    work = dict.fromkeys(untold, HostWork())
+    await on_hosts(_orders(request, wanted, work), roll_out, step=f"tell of revision {number}")
 
 
 async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: Plan) -> tuple[str, ...]:
@@ -138,30 +154,33 @@ async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: 
 
 
 async def go_back(request: Request, number: int) -> None:
-    """The revision that served runs again, everywhere."""
+    """The revision that served runs again, everywhere. What of it still runs is trusted, healthy or not."""
     revision = (await revisions_of(request.stack, {number}))[number]
     hosts = await schedulable_hosts()
     asked = {"stack": request.stack}
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
-    await write_wanted(request.stack, number)
-    plan = await make_plan(replace(request, going_back=True, demands=Demands()), revision, surveys)
+    await record_wanted(request.stack, revision, changes=True)
+    back = replace(request, going_back=True, demands=Demands())
+    plan = await make_plan(back, revision, surveys, Doubt(stopped=True))
     await carry_out(request, revision, plan, prefix="go back: ")
+    await record_serving(request.stack, revision)
 
 
 async def carry_out(request: Request, wanted: Revision | None, plan: Plan, prefix: str = "") -> tuple[str, ...]:
     """Every batch of the plan on its hosts, one batch after the other. Returns warnings."""
-    mandate = Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))
     warnings: list[str] = []
     for number, batch in enumerate(batches(plan), 1):
-        parameters = {
-            host: {
-                "stack": request.stack,
-                "revision": wanted.number if wanted else 0,
-                "mandate": mandate,
-                "work": work,
-            }
-            for host, work in batch.items()
-        }
-        reports = await on_hosts(parameters, roll_out, step=f"{prefix}roll out {request.stack} (part {number})")
+        orders = _orders(request, wanted, batch)
+        reports = await on_hosts(orders, roll_out, step=f"{prefix}roll out {request.stack} (part {number})")
         warnings += [warning for report in reports.values() for warning in report.warnings]
     return tuple(warnings)
+
+
+def _orders(request: Request, wanted: Revision | None, batch: Mapping[str, HostWork]) -> dict[str, dict[str, Any]]:
+    """Parameters of `roll_out` for each host."""
+    mandate = Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))
+    number = wanted.number if wanted else 0
+    return {
+        host: {"stack": request.stack, "revision": number, "mandate": mandate, "work": work}
+        for host, work in batch.items()
+    }

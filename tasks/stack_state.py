@@ -50,13 +50,6 @@ async def write_head(stack: str, head: Head) -> None:
             await client.create_variable(VariableCreate(name=head_name(stack), value=value, tags=[STACK_TAG]))
 
 
-async def write_wanted(stack: str, number: int) -> None:
-    """Afterwards this revision is the wanted one."""
-    head = await read_head(stack)
-    if head.wanted != number:
-        await write_head(stack, head.model_copy(update={"wanted": number}))
-
-
 async def read_wanted(stack: str) -> Revision:
     """The revision that is wanted of a stack. Raises: UnknownName for a stack that is not deployed."""
     head = await read_head(stack)
@@ -96,30 +89,15 @@ async def store_candidate(stack: str, document: dict[str, Any]) -> str:
     return name
 
 
-@task(task_run_name="record revision of {stack}", **NO_RECORD)
-async def ensure_revision(stack: str, draft: Draft, by: str, why: str) -> Revision:
-    """Afterwards a revision with the draft's content is the wanted one, which is reused if it has it already."""
-    head = await read_head(stack)
-    revision = await _next_revision(draft, head, by, why)
-    if revision.number > head.latest:
-        async with get_client() as client:
-            await Documents(client).create_revision(revision)
-        await write_head(stack, head.model_copy(update={"latest": revision.number, "wanted": revision.number}))
-    return revision
-
-
-async def preview_revision(draft: Draft) -> Revision:
-    """What `ensure_revision` would make wanted; nothing is stored."""
-    return await _next_revision(draft, await read_head(draft.stack))
-
-
-async def _next_revision(draft: Draft, head: Head, by: str = "", why: str = "") -> Revision:
+async def preview_revision(draft: Draft, by: str = "", why: str = "") -> Revision:
+    """The revision with the draft's content: the wanted one if it has that, else the next. Nothing is stored."""
+    head = await read_head(draft.stack)
     wanted = (await revisions_of(draft.stack, {head.wanted})).get(head.wanted)
     if wanted and wanted.document == draft.document and wanted.images == draft.images:
         return wanted
     return Revision(
         stack=draft.stack,
-        number=head.latest + 1,
+        number=await _free_number(draft.stack, head.latest + 1),
         created=datetime.now(UTC),
         by=by,
         why=why,
@@ -130,6 +108,31 @@ async def _next_revision(draft: Draft, head: Head, by: str = "", why: str = "") 
     )
 
 
+async def _free_number(stack: str, number: int) -> int:
+    """This number, or the next that no revision has: a run that died left one which its head does not know of."""
+    while await revisions_of(stack, {number}):
+        number += 1
+    return number
+
+
+@task(task_run_name="record what is wanted of {stack}", **NO_RECORD)
+async def record_wanted(stack: str, revision: Revision | None, *, changes: bool) -> None:
+    """Afterwards this revision is stored, and is the wanted one. None (the stack shall go) leaves that as it was.
+
+    `changes` says that something has to change: until `record_serving`, the stack is not settled.
+    """
+    head = await read_head(stack)
+    begun = head.model_copy(update={"settled": head.settled and not changes})
+    if revision:
+        latest = max(head.latest, revision.number)
+        begun = begun.model_copy(update={"wanted": revision.number, "latest": latest})
+        if latest > head.latest:
+            async with get_client() as client:
+                await Documents(client).create_revision(revision)
+    if begun != head:
+        await write_head(stack, begun)
+
+
 @task(task_run_name="record what serves of {stack}", **NO_RECORD)
 async def record_serving(stack: str, revision: Revision | None) -> None:
     """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten.
@@ -138,7 +141,7 @@ async def record_serving(stack: str, revision: Revision | None) -> None:
     """
     head = await read_head(stack)
     number = revision.number if revision else 0
-    recorded = head.model_copy(update={"wanted": number, "serving": number, "registered": number})
+    recorded = head.model_copy(update={"wanted": number, "serving": number, "registered": number, "settled": True})
     if recorded == head:
         return
     async with get_client() as client:
@@ -147,4 +150,5 @@ async def record_serving(stack: str, revision: Revision | None) -> None:
         else:
             await remove_stack_deployments(client, stack)
         await write_head(stack, recorded)
-        await Documents(client).delete_revision(stack, head.latest - KEPT_REVISIONS)
+        if (oldest := head.latest - KEPT_REVISIONS) > 0 and oldest != number:
+            await Documents(client).delete_revision(stack, oldest)
