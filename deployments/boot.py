@@ -13,8 +13,10 @@ from stampede.places import Places
 
 
 def main() -> None:
-    """Afterwards every config and secret that an instance of this host mounts is there. Prints how many."""
-    restored = refill(Places.of_environment())
+    """Afterwards the run directory is there, and every config and secret that an instance of this host mounts."""
+    places = Places.of_environment()
+    places.run.mkdir(mode=0o700, parents=True, exist_ok=True)  # HAProxy, which starts after this, has its sockets there
+    restored = refill(places)
     print(f"stampede: {restored} configs and secrets are in place", file=sys.stderr)
 
 

@@ -99,4 +99,5 @@ async def take_over_on_hosts(request: Request, takeovers: Mapping[str, Takeover]
 
 def how_to_go_back(stack: str) -> str:
     """What to do when the stack does not come up in place of the project."""
-    return f"stampede adopt goes on from here; to go back: stampede down -p {stack}, then docker compose up -d"
+    back = f"stampede down -p {stack}, then docker compose up -d --force-recreate"
+    return f"stampede adopt goes on from here; to go back: {back}"

@@ -95,8 +95,9 @@ def test_a_compose_project_is_adopted_with_its_data_and_given_back(
     assert answer(port) == token
 
     site.told("down", "-p", app, "--yes")
-    compose(path, app, "up", "-d")
+    compose(path, app, "up", "-d", "--force-recreate")
     until(lambda: answer(port) == token, "compose's web again, with the data")
+    assert set(of_project(docker_client, app)) == {f"{app}-web-1", f"{app}-fixed"}
     compose(path, app, "down")
 
 
