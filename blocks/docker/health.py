@@ -67,6 +67,7 @@ class _Watch:
         self._monitor_s, self._tcp, self._patient = monitor_s, tcp, patient
         self._begun = time.monotonic()
         self._failures = 0
+        self._ended_with = 0
         self._said = "it has not run yet"
         self.timed_out = False
 
@@ -79,8 +80,10 @@ class _Watch:
             if found.exit_code == 0:
                 return "finished"
             raise self._unhealthy(found, f"ended with exit code {found.exit_code}")
+        self._ended_with = found.exit_code or self._ended_with  # Docker says 0 while it runs again
         if found.restarts >= CRASHES_ALLOWED and not self._patient:
-            raise self._unhealthy(found, f"crashed {found.restarts} times")
+            how = f", at last with exit code {self._ended_with}" if self._ended_with else ""
+            raise self._unhealthy(found, f"crashed {found.restarts} times{how}")
         if found.state == "running" and self._is_healthy(found):
             return "healthy"
         if found.state == "restarting":
