@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+BEFORE_AND_AFTER_S = 1.0
+LONGEST_S = 600
 _REQUESTS = re.compile(r"(\d+) requests in")
 _ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 _NOT_OK = re.compile(r"Non-2xx or 3xx responses: (\d+)")
@@ -23,15 +27,24 @@ class Load:
 
 
 @contextmanager
-def load(port: int, *, seconds: int, connections: int = 16) -> Iterator[Load]:
-    """Runs wrk beside the block and waits for its end, which must come after the block's."""
-    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "3s", f"http://127.0.0.1:{port}/"]
+def load(port: int, *, seconds: int | None = None, connections: int = 16) -> Iterator[Load]:
+    """Runs wrk beside the block and waits for its end, which must come after the block's.
+
+    Without `seconds`, from a moment before the block to a moment after it.
+    """
+    lasts = seconds or LONGEST_S
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{lasts}", "--timeout", "3s", f"http://127.0.0.1:{port}/"]
     result = Load()
+    pause_s = 0.0 if seconds else BEFORE_AND_AFTER_S
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as wrk:
         try:
+            time.sleep(pause_s)
             yield result
+            time.sleep(pause_s)
             assert wrk.poll() is None, "the load ended before the change: give it more seconds"
-            result.report, _ = wrk.communicate(timeout=seconds + 10)
+            if seconds is None:
+                wrk.send_signal(signal.SIGINT)
+            result.report, _ = wrk.communicate(timeout=lasts + 10)
         finally:
             wrk.kill()
     requests, errors, not_ok = (pattern.search(result.report) for pattern in (_REQUESTS, _ERRORS, _NOT_OK))
