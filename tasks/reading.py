@@ -15,7 +15,7 @@ from stampede.tasks.threads import in_thread
 
 @task(task_run_name="read what this host has of {stack}", **RETRY_TRANSIENT)
 async def read_found(stack: str) -> FoundHost:
-    """Instances, networks, volumes and published ports of a stack, and foreign containers that are in its way."""
+    """Instances, networks, volumes and published ports of a stack, and every container that is not ours."""
     host = this_host()
     found, balanced, project = await asyncio.gather(
         in_thread(host.docker.found, host.name, host.cluster, stack),
@@ -24,11 +24,9 @@ async def read_found(stack: str) -> FoundHost:
     )
     adopted = adopted_volumes(host.places, stack) & set(project.volumes)
     volumes = (FoundVolume(name=name, stack=stack, adopted=True) for name in sorted(adopted))
-    in_the_way = [f for f in found.foreign if f.compose_project == stack or f.name.startswith(f"{stack}-")]
     return found.model_copy(
         update={
             "volumes": (*found.volumes, *volumes),
-            "foreign": tuple(in_the_way),
             "project_networks": project.networks,
             "project_volumes": tuple(name for name in project.volumes if name not in adopted),
             "balanced": balanced,
