@@ -133,7 +133,7 @@ def app(docker_client: sdk.DockerClient) -> Iterator[str]:
     name = f"ops-{secrets.token_hex(3)}"
     yield name
     for label in (f"stampede.stack={name}", f"com.docker.compose.project={name}"):
-        filters = {"label": label}
+        filters: dict[str, Any] = {"label": label}
         for container in docker_client.containers.list(all=True, filters=filters):
             container.remove(force=True, v=True)
         for network in docker_client.networks.list(filters=filters):

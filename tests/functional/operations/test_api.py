@@ -114,6 +114,23 @@ def test_the_commands_of_the_api_documentation_work_with_curl(site: Site, app: s
     assert (outcome["revision"], outcome["changed"]) == (1, [])
 
 
+def react_by_running(api: httpx.Client, app: str, event: str, target: str) -> str:
+    """An automation as in docs/events.md; its id."""
+    body = {
+        "name": f"{app} {event}",
+        "trigger": {
+            "type": "event",
+            "posture": "Reactive",
+            "expect": [event],
+            "match": {"prefect.resource.id": f"stampede.stack.{app}"},
+            "threshold": 1,
+            "within": 0,
+        },
+        "actions": [{"type": "run-deployment", "source": "selected", "deployment_id": target}],
+    }
+    return str(api.post("/automations/", json=body).raise_for_status().json()["id"])
+
+
 def test_a_crash_is_an_event_and_what_runs_is_in_the_metrics(
     site: Site, app: str, docker_client: sdk.DockerClient
 ) -> None:
@@ -124,21 +141,27 @@ def test_a_crash_is_an_event_and_what_runs_is_in_the_metrics(
     with site.http() as api:
         until(lambda: "stampede.deploy.finished" in names(api, app), "the deploy's event")
         assert "stampede.instance.died" not in names(api, app)
+        plan = deployment(api, f"plan-stack/{app}")["id"]
+        automation = react_by_running(api, app, "stampede.instance.died", plan)
         victim = docker_client.containers.list(filters={"label": f"stampede.stack={app}"})[0]
         run(["kill", "-9", str(victim.attrs["State"]["Pid"])])
         until(lambda: "stampede.instance.died" in names(api, app), "the crash's event")
         (died,) = [each for each in events(api, app) if each["event"] == "stampede.instance.died"]
         assert (died["payload"]["service"], died["payload"]["exit_code"]) == ("web", 137)
+        started = {"deployments": {"id": {"any_": [plan]}}}
+        until(lambda: api.post("/flow_runs/count", json=started).json() >= 1, "the automation's run")
+        api.delete(f"/automations/{automation}").raise_for_status()
 
     def metrics() -> dict[tuple[str, ...], float]:
         text = httpx.get(f"http://127.0.0.1:{site.metrics_port}/metrics").raise_for_status().text
         samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
-        return {(s.name, *sorted(s.labels.values())): s.value for s in samples if s.labels.get("stack", app) == app}
+        ours = [s for s in samples if s.labels.get("stack", app) == app]
+        return {(s.name, *sorted(str(value) for value in s.labels.values())): s.value for s in ours}
 
     until(lambda: metrics().get(("stampede_instances", *sorted([app, "web", "running", "none"]))) == 2, "instances")
     found = metrics()
     assert found["stampede_docker_up",] == found["stampede_balancer_up",] == 1
-    assert found["stampede_instance_restarts_total", *sorted([app, "web", victim.name])] == 1
+    assert found["stampede_instance_restarts_total", *sorted([app, "web", str(victim.name)])] == 1
     assert found["stampede_change_success", *sorted([app, "deploy"])] == 1
     assert found["stampede_change_duration_seconds", *sorted([app, "deploy"])] > 0
     sessions = [value for key, value in found.items() if key[0] == "stampede_balancer_sessions_total"]
