@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stampede.planning import slots
+from stampede.tasks import stack_state
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab
 from tests.flows.server import Server, running_server
@@ -34,9 +36,25 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def lab(server: Server, memory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A cluster of one host, `h1`."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing settles, nothing is written on the console, and stacks get no deployments (tested elsewhere)."""
+
+    async def nothing(*_: object) -> None:
+        return None
+
     monkeypatch.setattr(slots, "CREATE_SETTLE_S", 0.0)
+    monkeypatch.setattr(stack_state, "ensure_stack_deployments", nothing)
+    monkeypatch.setattr(stack_state, "remove_stack_deployments", nothing)
+    console = logging.getLogger("prefect")
+    before = console.level
+    console.setLevel(logging.ERROR)
+    yield
+    console.setLevel(before)
+
+
+@pytest.fixture
+def lab(server: Server, memory: Path, quick: None) -> Iterator[Lab]:
+    """A cluster of one host, `h1`."""
     made = Lab(memory)
     with server.as_api(), hosts_inline(made.hosts):
         yield made

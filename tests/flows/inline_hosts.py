@@ -37,7 +37,7 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
         for host, parameters in parameters_of.items():
             with instead_of_this_host(hosts[host]):
                 try:
-                    outcomes[host] = await _as_sent(flow, parameters, step)
+                    outcomes[host] = await _as_sent(flow, parameters)
                 except StampedeError as error:
                     errors.append(error)
         if errors:
@@ -53,10 +53,10 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
         yield
 
 
-async def _as_sent(flow: Flow[..., Any], parameters: Mapping[str, Any], step: str) -> Any:
+async def _as_sent(flow: Flow[..., Any], parameters: Mapping[str, Any]) -> Any:
     sent = json.loads(json.dumps(flow.serialize_parameters(dict(parameters))))
     try:
-        value = await flow.with_options(flow_run_name=step)(**sent)
+        value = await flow(**sent)
     except Exception as error:
         received = results.decode(results.encode(error))
         raise received from error

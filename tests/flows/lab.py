@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -98,7 +100,9 @@ class Lab:
         """Everything of a stack that a user could notice, comparable between two ways to get there."""
         return {
             "instances": sorted((i.host, i.name, i.state) for i in self.found(stack)),
-            "networks": [n.name for host in self.hosts.values() for n in host.docker.found("", CLUSTER, stack).networks],
+            "networks": [
+                n.name for host in self.hosts.values() for n in host.docker.found("", CLUSTER, stack).networks
+            ],
             "volumes": [v.name for host in self.hosts.values() for v in host.docker.found("", CLUSTER, stack).volumes],
             "balanced": {
                 name: (
@@ -112,10 +116,15 @@ class Lab:
 
 def document_of(stack: str, text: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The resolved document of a stack file."""
+    return copy.deepcopy(_resolved(stack, text, tuple((environ or {}).items())))
+
+
+@cache
+def _resolved(stack: str, text: str, environ: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="stack-"))
     try:
         (folder / "compose.yaml").write_text(text)
-        loaded = load_stack(cwd=folder, project_name=stack, environ=ENVIRONMENT | dict(environ or {}))
+        loaded = load_stack(cwd=folder, project_name=stack, environ=ENVIRONMENT | dict(environ))
     finally:
         shutil.rmtree(folder)
     return loaded.document

@@ -18,15 +18,18 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_DEFAULT_RESULT_STORAGE_BLOCK,
     PREFECT_HOME,
+    PREFECT_LOGGING_TO_API_ENABLED,
     PREFECT_RESULTS_DEFAULT_SERIALIZER,
     PREFECT_TASKS_DEFAULT_PERSIST_RESULT,
     temporary_settings,
 )
 
 from stampede.blocks import BLOCKS
+from stampede.control_plane.settings import _first_certificate as first_certificate
 from stampede.deployments.register import ensure_result_storage, register_blocks
 from tests.conftest import pick_port
 
@@ -42,11 +45,16 @@ class Server:
     home: Path
 
     @contextmanager
-    def as_api(self) -> Iterator[None]:
-        """Inside the `with`, flows of this process run against this server, with the settings of a worker."""
+    def as_api(self, *, logs: bool = False) -> Iterator[None]:
+        """Inside the `with`, flows of this process run against this server, with the settings of a worker.
+
+        `logs` says whether they send their logs as well, as a worker does.
+        """
         worker_settings = {
             PREFECT_API_URL: self.url,
             PREFECT_API_AUTH_STRING: self.auth,
+            PREFECT_API_SSL_CERT_FILE: str(self.home / "one-ca.pem"),
+            PREFECT_LOGGING_TO_API_ENABLED: logs,
             PREFECT_HOME: self.home / "worker",
             PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: "api-results/default",
             PREFECT_RESULTS_DEFAULT_SERIALIZER: "stampede-json",
@@ -67,6 +75,7 @@ class Server:
 def running_server(home: Path) -> Iterator[Server]:
     """A server for the time of the `with`."""
     port, auth = pick_port(), f"stampede:{secrets.token_urlsafe(12)}"
+    (home / "one-ca.pem").write_text(first_certificate())
     settings = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_AUTH_STRING": auth,

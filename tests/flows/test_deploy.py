@@ -1,22 +1,148 @@
-"""Deploying on fake hosts."""
+"""Deploying on fake hosts: it works, twice equals once, and what is refused changes nothing."""
 
 from __future__ import annotations
 
+import pytest
+
+from stampede.errors import BadInput, Foreign, NeedsAdoption, Refused, UnknownName, UpdateFailed
+from stampede.flows.deploy_stack import deploy_stack
+from stampede.flows.plan_stack import plan_stack
+from stampede.planning.changes import Action
+from stampede.planning.found import ForeignContainer
+from tests.fakes.docker import BUSYBOX, Script
 from tests.flows.lab import Lab
-from tests.flows.stack_files import shop
+from tests.flows.stack_files import shop, with_job
 
 
-async def test_a_first_deploy_starts_everything_and_balances_what_is_published(lab: Lab, stack: str) -> None:
-    import time
-    t=time.time()
+async def test_a_first_deploy_starts_everything_in_order_and_balances_what_is_published(lab: Lab, stack: str) -> None:
     outcome = await lab.deploy(stack, shop())
-    print("T", time.time()-t)
     assert outcome.revision == 1
     assert len(lab.running(stack, "web")) == 2
-    assert len(lab.running(stack, "db")) == 1
-    print(lab.gate.passed)
-    for v in range(2,5):
-        t=time.time()
-        await lab.deploy(stack, shop(v))
-        print("T", time.time()-t)
-    print(lab.world(stack))
+    (db,) = lab.running(stack, "db")
+    started = [what.removeprefix("start ") for what in lab.gate.passed if what.startswith("start ")]
+    assert started[0] == db, "web waits for db to be healthy"
+    (binds, servers) = lab.world(stack)["balanced"]["h1"]
+    assert binds == ["*:18080"]
+    assert servers == [(name, "serving") for name in sorted(lab.running(stack, "web"))]
+    head = await lab.head(stack)
+    assert (head.latest, head.wanted, head.serving, head.settled) == (1, 1, 1, True)
+
+
+async def test_the_second_deploy_of_the_same_file_changes_nothing_and_makes_no_revision(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    before, head = lab.world(stack), await lab.head(stack)
+    lab.gate.calm()
+    outcome = await lab.deploy(stack, shop())
+    assert outcome.changes == ()
+    assert sorted(outcome.unchanged) == [f"{stack}-db-1", f"{stack}-web-1", f"{stack}-web-2"]
+    assert lab.gate.passed == []
+    assert lab.world(stack) == before
+    assert await lab.head(stack) == head
+
+
+async def test_a_dry_run_shows_the_plan_and_changes_nothing(lab: Lab, stack: str) -> None:
+    outcome = await lab.deploy(stack, shop(), dry_run=True)
+    assert outcome.dry_run
+    assert {change.name for change in outcome.changes} >= {f"{stack}-web-1", f"{stack}_default", f"{stack}_data"}
+    assert [what for what in lab.gate.passed if not what.startswith("keep ")] == [], "images are looked up and kept"
+    head = await lab.head(stack)
+    assert (head.latest, head.wanted) == (0, 0)
+
+
+async def test_plan_says_what_deploy_would_do(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    candidate = await lab.store(stack, shop(2))
+    planned = await plan_stack(stack=stack, candidate=candidate)
+    done = await deploy_stack(stack=stack, candidate=candidate)
+    assert planned.changes == done.changes
+    assert {c.action for c in done.changes} == {Action.REPLACE}
+    assert all("environment.VERSION" in c.reason for c in done.changes)
+
+
+async def test_other_images_make_the_next_revision(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    lab.docker.images.add("stampede-test/busybox:2", "other")
+    outcome = await deploy_stack(stack=stack, images={"web": "stampede-test/busybox:2"})
+    assert outcome.revision == 2
+    assert {found.image for found in lab.found(stack, "web")} == {"stampede-test/busybox:2"}
+    with pytest.raises(BadInput, match="no service nope"):
+        await deploy_stack(stack=stack, images={"nope": BUSYBOX})
+
+
+async def test_a_tag_that_was_built_anew_is_noticed(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    lab.docker.images.add(BUSYBOX, "built anew")
+    outcome = await lab.deploy(stack, shop())
+    assert outcome.revision == 2
+    assert all("was built anew" in change.reason for change in outcome.changes)
+
+
+async def test_a_service_that_left_the_file_goes_with_its_network_and_keeps_its_volume(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    await lab.deploy(stack, "services: {db: {image: stampede-test/busybox:1, network_mode: none}}")
+    world = lab.world(stack)
+    assert [name for _, name, _ in world["instances"]] == lab.running(stack, "db")
+    assert (world["networks"], world["volumes"]) == ([], [f"{stack}_data"])
+    assert world["balanced"] == {"h1": ([], [])}
+
+
+async def test_the_name_of_a_foreign_container_is_never_touched(lab: Lab, stack: str) -> None:
+    text = "services: {web: {image: stampede-test/busybox:1, container_name: theirs}}"
+    lab.docker.foreign.append(ForeignContainer(id="f1", name="theirs"))
+    with pytest.raises(Foreign, match="theirs"):
+        await lab.deploy(stack, text)
+    assert lab.found(stack) == []
+    assert (await lab.head(stack)).wanted == 0, "what was refused is not wanted"
+
+
+async def test_a_running_compose_project_of_the_name_is_not_shadowed(lab: Lab, stack: str) -> None:
+    lab.docker.foreign.append(ForeignContainer(id="f1", name=f"{stack}-web-1", compose_project=stack))
+    with pytest.raises(NeedsAdoption, match="adopt"):
+        await lab.deploy(stack, shop())
+    assert lab.found(stack) == []
+    assert (await lab.head(stack)).wanted == 0
+
+
+async def test_a_network_that_would_be_made_otherwise_is_refused(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    with pytest.raises(Refused, match="stampede down"):
+        await lab.deploy(stack, shop() + "networks: {default: {internal: true}}\n")
+    assert (await lab.head(stack)).wanted == 1
+
+
+async def test_a_stack_that_was_never_deployed_is_unknown(lab: Lab, stack: str) -> None:
+    with pytest.raises(UnknownName, match=stack):
+        await deploy_stack(stack=stack)
+
+
+async def test_a_job_runs_once_per_spec_and_its_dependents_wait_for_it(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, with_job())
+    assert [f.state for f in lab.found(stack, "migrate")] == ["exited"]
+    lab.gate.calm()
+    assert (await lab.deploy(stack, with_job())).changes == ()
+    await lab.deploy(stack, with_job(2))
+    assert [what.partition(f" {stack}-")[::2] for what in lab.gate.passed if " " in what][:1]
+    assert len([what for what in lab.gate.passed if what.startswith(f"start {stack}-migrate")]) == 1
+    assert [f.state for f in lab.found(stack)] == ["running", "exited"]
+
+
+async def test_a_job_that_fails_fails_the_deploy_and_is_run_again_by_the_next(lab: Lab, stack: str) -> None:
+    for _ in range(2):
+        with pytest.raises(UpdateFailed, match="exit code 3"):
+            await lab.deploy(stack, with_job(code=3))
+        assert lab.found(stack, "app") == []
+    await lab.deploy(stack, with_job())
+    assert len(lab.running(stack, "app")) == 1
+
+
+async def test_a_first_deploy_that_never_gets_healthy_fails_each_time(lab: Lab, stack: str) -> None:
+    lab.docker.script(lambda instance: instance.service == "web", Script(never_healthy=True, output="no way"))
+    for _ in range(2):
+        with pytest.raises(UpdateFailed, match="no way"):
+            await lab.deploy(stack, shop(replicas=1))
+        assert lab.world(stack)["balanced"]["h1"][1] == []
+    assert (await lab.head(stack)).serving == 0
+    lab.docker.by_name[lab.running(stack, "web")[0]].script = Script()
+    await lab.deploy(stack, shop(replicas=1))
+    assert len(lab.world(stack)["balanced"]["h1"][1]) == 1
+    assert (await lab.head(stack)).settled
