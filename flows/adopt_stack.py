@@ -60,14 +60,14 @@ async def adopt(request: Request) -> Outcome:
     await publish_plan(shown, wanted.number)
     if request.dry_run:
         return Outcome.of_plan(shown, wanted.number, dry_run=True)
-    await record_wanted(request.stack, wanted, changes=not shown.is_empty)
+    await record_wanted(request.stack, wanted, fence=request.fence, changes=not shown.is_empty)
     await take_over_on_hosts(request, takeovers)
     try:
         warnings = await carry_out(request, wanted, plan)
     except UpdateFailed as failure:
         raise UpdateFailed(failure.message, how_to_go_back(request.stack)) from failure
     outcome = Outcome.of_plan(shown, wanted.number, warnings=warnings)
-    await record_serving(request.stack, wanted)
+    await record_serving(request.stack, wanted, fence=request.fence)
     await publish_outcome(outcome)
     return outcome
 

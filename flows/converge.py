@@ -68,11 +68,11 @@ async def converge(request: Request) -> Outcome:
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
-    await record_wanted(request.stack, wanted, changes=not plan.is_empty)
+    await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
     await tell_hosts(request, wanted, surveys, plan)
     outcome = Outcome.of_plan(plan, wanted.number if wanted else None, warnings=warnings)
-    await record_serving(request.stack, wanted)
+    await record_serving(request.stack, wanted, fence=request.fence)
     await publish_outcome(outcome)
     return outcome
 
@@ -159,11 +159,11 @@ async def go_back(request: Request, number: int) -> None:
     hosts = await schedulable_hosts()
     asked = {"stack": request.stack}
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
-    await record_wanted(request.stack, revision, changes=True)
+    await record_wanted(request.stack, revision, fence=request.fence, changes=True)
     back = replace(request, going_back=True, demands=Demands())
     plan = await make_plan(back, revision, surveys, Doubt(stopped=True))
     await carry_out(request, revision, plan, prefix="go back: ")
-    await record_serving(request.stack, revision)
+    await record_serving(request.stack, revision, fence=request.fence)
 
 
 async def carry_out(request: Request, wanted: Revision | None, plan: Plan, prefix: str = "") -> tuple[str, ...]:

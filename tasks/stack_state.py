@@ -14,8 +14,9 @@ from prefect.runtime import flow_run
 
 from stampede.blocks.documents import Documents
 from stampede.documents import Head, Revision, document_name, head_name
-from stampede.errors import UnknownName
+from stampede.errors import Fenced, UnknownName
 from stampede.frozen import Frozen
+from stampede.locking import fence_name
 from stampede.planning.instances import Image
 from stampede.tasks.deployments import ensure_stack_deployments, form_defaults, remove_stack_deployments
 from stampede.tasks.retry import NO_RECORD
@@ -115,12 +116,27 @@ async def _free_number(stack: str, number: int) -> int:
     return number
 
 
+async def check_not_overtaken(stack: str, fence: int) -> None:
+    """Returns while no newer change of the stack has begun, as hosts check it before they touch anything.
+
+    A change that was declared dead may work on for a while, and must not write what is wanted. Raises: Fenced.
+    """
+    async with get_client() as client:
+        newest = await client.read_variable_by_name(fence_name(stack))
+    if newest and int(str(newest.value)) > fence:
+        raise Fenced(
+            f"Change {fence} of {stack} was overtaken by change {newest.value} and must not record anything any more",
+            f"stampede history -p {stack} shows the newer one",
+        )
+
+
 @task(task_run_name="record what is wanted of {stack}", **NO_RECORD)
-async def record_wanted(stack: str, revision: Revision | None, *, changes: bool) -> None:
+async def record_wanted(stack: str, revision: Revision | None, *, fence: int, changes: bool) -> None:
     """Afterwards this revision is stored, and is the wanted one. None (the stack shall go) leaves that as it was.
 
-    `changes` says that something has to change: until `record_serving`, the stack is not settled.
+    `changes` says that something has to change: until `record_serving`, the stack is not settled. Raises: Fenced.
     """
+    await check_not_overtaken(stack, fence)
     head = await read_head(stack)
     begun = head.model_copy(update={"settled": head.settled and not changes})
     if revision:
@@ -134,16 +150,18 @@ async def record_wanted(stack: str, revision: Revision | None, *, changes: bool)
 
 
 @task(task_run_name="record what serves of {stack}", **NO_RECORD)
-async def record_serving(stack: str, revision: Revision | None) -> None:
+async def record_serving(stack: str, revision: Revision | None, *, fence: int) -> None:
     """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten.
 
     The stack's deployments have its defaults, or are gone. When all that is so already, nothing is asked or written.
+    Raises: Fenced.
     """
     head = await read_head(stack)
     number = revision.number if revision else 0
     recorded = head.model_copy(update={"wanted": number, "serving": number, "registered": number, "settled": True})
     if recorded == head:
         return
+    await check_not_overtaken(stack, fence)
     async with get_client() as client:
         if revision:
             await ensure_stack_deployments(client, stack, form_defaults(revision))
