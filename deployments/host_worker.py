@@ -19,7 +19,7 @@ import anyio.abc
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow
@@ -113,17 +113,28 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         configuration: BaseJobConfiguration,
         task_status: anyio.abc.TaskStatus[Any] | None = None,
     ) -> BaseWorkerResult:
-        """Prefect's hook: run a claimed flow run here. The engine reports its states."""
+        """Prefect's official hook, which `_submit_run` makes unnecessary: run a claimed flow run here."""
         if task_status is not None:
-            task_status.started(None)  # an identifier would be stored with one more request, and nothing reads it
+            task_status.started(None)
         await self._run_here(flow_run)
         return BaseWorkerResult(identifier=f"{self.host}:{os.getpid()}", status_code=0)
 
-    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
-        """Nothing: a run is not submitted to anywhere, and a state less is a request less for each dispatch."""
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """Claim a run that the poll found, which is atomic on the server, and run it.
 
-    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
-        """Nothing: the tag `host:` of a run says where it ran, and a label less is a request less."""
+        Prefect's own way reads the deployment and a job configuration before, stores what was submitted where after,
+        and tells of it in events: five requests more for each dispatch, and nothing of that says anything to us.
+        """
+        try:
+            if await self._propose_pending_state(flow_run):
+                await self._run_here(flow_run)
+        except Exception as error:
+            # Whatever one run meets, it must not end the group in which the others run.
+            self._logger.exception("flow run %s could not be run", flow_run.id)
+            await self._propose_crashed_state(flow_run, f"The worker could not run it: {error!r}")
+        finally:
+            self._release_limit_slot(flow_run.id)
+            self._submitting_flow_run_ids.discard(flow_run.id)
 
     async def _run_here(self, flow_run: FlowRun) -> None:
         """Run to the end; a run that is cancelled counts as over only when its code has ended."""
@@ -134,6 +145,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
             return
         task = asyncio.create_task(run_in_this_loop(flow, flow_run, self._cancel_asked))
         self._running[flow_run.id] = task
+        self._submitting_flow_run_ids.discard(flow_run.id)  # from now on, the poll may find a retry of it
         if flow_run.id in self._cancel_asked:
             task.cancel()
         try:
@@ -149,7 +161,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         """A run that failed before its engine took over, as with unknown parameters, says so instead of waiting on."""
         found = await self.client.read_flow_run(flow_run_id)
         if found.state is not None and found.state.is_pending():
-            state = Failed(message=f"It could not start: {error}")
+            state: State[None] = Failed(message=f"It could not start: {error}")
             await self.client.set_flow_run_state(flow_run_id, state, force=True)
 
     async def _flow_name(self, flow_run: FlowRun) -> str:

@@ -16,9 +16,13 @@ DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
-def test_every_entrypoint_is_a_flow_that_takes_a_stack(deployment: dict[str, Any]) -> None:
+def test_every_entrypoint_is_a_verb(deployment: dict[str, Any]) -> None:
     flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
-    assert "stack" in flow.parameters.properties
+    assert flow in VERBS
+
+
+def test_every_verb_is_listed() -> None:
+    assert len(DEPLOYMENTS) == len(VERBS)
 
 
 def test_every_deployment_is_run_by_the_control_worker() -> None:
