@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect.tasks import Task
 
 from stampede.planning import slots
-from stampede.tasks import stack_state
+from stampede.tasks import balancer, containers, files, health, images, networks, reading, stack_state, volumes
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab
 from tests.flows.server import Server, running_server
@@ -64,3 +65,11 @@ def lab(server: Server, memory: Path, quick: None) -> Iterator[Lab]:
 def stack() -> str:
     """The name of a stack that no other test has."""
     return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries happen at once."""
+    for module in (balancer, containers, files, health, images, networks, reading, volumes):
+        for task in [one for one in vars(module).values() if isinstance(one, Task)]:
+            monkeypatch.setattr(task, "retry_delay_seconds", [0.0] * 5)

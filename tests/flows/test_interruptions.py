@@ -6,10 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from prefect.tasks import Task
 
 from stampede.planning.changes import Outcome
-from stampede.tasks import balancer, containers, files, health, images, networks, reading, volumes
 from tests.flows.lab import Lab
 from tests.flows.perils import Killed
 from tests.flows.stack_files import shop
@@ -111,14 +109,6 @@ async def test_a_restart_killed_at_any_step_leaves_nothing_stopped_after_the_nex
             await lab.deploy(stack, shop(replicas=1))
             assert lab.world(stack) == before, f"killed before step {step}"
     assert step > 3
-
-
-@pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries happen at once."""
-    for module in (balancer, containers, files, health, images, networks, reading, volumes):
-        for task in [one for one in vars(module).values() if isinstance(one, Task)]:
-            monkeypatch.setattr(task, "retry_delay_seconds", [0.0] * 5)
 
 
 @pytest.mark.usefixtures("no_pauses")

@@ -1,0 +1,71 @@
+"""Nothing of what a stack keeps secret can be read from the server's database, or from what a user is shown."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.logging.handlers import APILogHandler
+
+from stampede.errors import UpdateFailed
+from stampede.flows.plan_stack import plan_stack
+from tests.fakes.docker import Script
+from tests.flows.inline_hosts import hosts_inline
+from tests.flows.lab import Lab
+from tests.flows.server import Server
+
+MARKER = "Tr0ub4dor-and-3"
+VAULT = """
+services:
+  app:
+    image: stampede-test/busybox:1
+    environment: {{PASSWORD: "{marker}-{version}", VERSION: "{version}"}}
+    command: ["serve", "--key={marker}"]
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    configs: [{{source: settings, target: /etc/settings, uid: "{uid}", gid: "{gid}"}}]
+    secrets: [{{source: token, uid: "{uid}", gid: "{gid}"}}]
+    deploy: {{update_config: {{monitor: 0s}}}}
+configs: {{settings: {{content: "password = {marker}-config-{version}"}}}}
+secrets: {{token: {{environment: TOKEN}}}}
+"""
+
+
+@pytest.fixture
+def told(server: Server, memory: Path, quick: None) -> Iterator[Lab]:
+    """A lab whose flows send their logs to the server."""
+    made = Lab(memory)
+    with server.as_api(logs=True), hosts_inline(made.hosts):
+        yield made
+
+
+async def test_a_secret_is_nowhere_in_the_database_in_the_clear(told: Lab, server: Server, stack: str) -> None:
+    def vault(version: int) -> str:
+        return VAULT.format(marker=MARKER, version=version, uid=os.getuid(), gid=os.getgid())
+
+    environ = {"TOKEN": f"{MARKER}-secret"}
+    outcome = await told.deploy(stack, vault(1), environ=environ)
+    await plan_stack(stack=stack, candidate=await told.store(stack, vault(2), environ))
+    updated = await told.deploy(stack, vault(2), environ=environ)
+    await told.scale(stack, app=2)
+    told.docker.script(lambda instance: instance.spec.environment["VERSION"] == "3", Script(never_healthy=True))
+    with pytest.raises(UpdateFailed) as failure:
+        await told.deploy(stack, vault(3), environ=environ)
+    await told.rollback(stack)
+    await told.remove(stack)
+    APILogHandler.flush()
+
+    assert "environment.PASSWORD" in updated.changes[0].reason, "the plan names the key"
+    for shown in (outcome, updated, failure.value):
+        assert MARKER not in str(shown)
+    database = server.home / "prefect.db"
+    text = "\n".join(sqlite3.connect(f"file:{database}?mode=ro", uri=True).iterdump())
+    assert stack in text, "the dump holds the runs"
+    assert MARKER not in text
+    assert not [path for path in told.hosts["h1"].places.state.rglob("*") if path.is_file() and holds(path)]
+
+
+def holds(path: Path) -> bool:
+    return MARKER.encode() in path.read_bytes()
