@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 
 from prefect import get_run_logger, task
 from prefect.client.orchestration import get_client
@@ -25,22 +27,19 @@ async def resolve_images(stack: str, candidate: str, pull: str | None, build: bo
     """
     async with get_client() as client:
         definition = read_document(await Documents(client).read_candidate(candidate))
-    logins = await registry_logins()
     pending: dict[str, asyncio.Task[Image]] = {}
     for name, service in definition.services.items():
         key = _source(stack, name, service)
         if key not in pending:
-            pending[key] = asyncio.create_task(resolve_image(stack, name, service, pull, build, logins))
+            pending[key] = asyncio.create_task(resolve_image(stack, name, service, pull, build))
     await asyncio.gather(*pending.values())
     images = {name: pending[_source(stack, name, s)].result() for name, s in definition.services.items()}
-    await asyncio.gather(*(keep_image(image, stack, name) for name, image in images.items()))
+    await keep_images(stack, images)
     return images
 
 
 @task(task_run_name="resolve image of {service}", **RETRY_TRANSIENT)
-async def resolve_image(
-    stack: str, service: str, spec: Service, pull: str | None, build: bool, logins: dict[str, tuple[str, str]]
-) -> Image:
+async def resolve_image(stack: str, service: str, spec: Service, pull: str | None, build: bool) -> Image:
     """Afterwards the image is on this host, as fresh as the policy says. Services with `build` are built if missing.
 
     Raises: ImageMissing, RegistryUnreachable, DaemonError, BadInput when a service has neither image nor build.
@@ -50,9 +49,7 @@ async def resolve_image(
     policy = pull or spec.pull_policy
     if spec.build is None or (policy in ("always", "missing", "never") and spec.image and not build):
         try:
-            return await in_thread(
-                images.resolve, reference, pull_policy=policy, platform=spec.platform, credentials=logins, progress=log
-            )
+            return await _resolve_or_pull(reference, spec, policy, log)
         except ImageMissing:
             if spec.build is None or policy == "never":
                 raise
@@ -65,9 +62,28 @@ async def resolve_image(
     return await in_thread(images.build, spec.build, reference, progress=log)
 
 
-async def keep_image(image: Image, stack: str, service: str) -> str:
-    """Afterwards a tag of ours holds the image for this stack and service; pruning spares it. Returns the tag."""
-    return await in_thread(this_host().docker.images.keep, image, stack, service)
+async def _resolve_or_pull(reference: str, spec: Service, policy: str | None, progress: Callable[[str], None]) -> Image:
+    """Logins are read only when something may have to be pulled: reading them is a request to the server."""
+    images = this_host().docker.images
+    if policy in (None, "missing"):
+        with suppress(ImageMissing):
+            return await in_thread(images.resolve, reference, pull_policy="never", platform=spec.platform)
+    logins = await registry_logins()
+    return await in_thread(
+        images.resolve,
+        reference,
+        pull_policy=policy,
+        platform=spec.platform,
+        credentials=logins,
+        progress=progress,
+    )
+
+
+@task(task_run_name="keep images of {stack}", **RETRY_TRANSIENT)
+async def keep_images(stack: str, images: dict[str, Image]) -> None:
+    """Afterwards a tag of ours holds each image (by service) for this stack; pruning spares them."""
+    keep = this_host().docker.images.keep
+    await asyncio.gather(*(in_thread(keep, image, stack, service) for service, image in images.items()))
 
 
 def image_reference(stack: str, service: str, spec: Service) -> str:

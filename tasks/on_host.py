@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 import typing
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from pydantic import TypeAdapter
 from stampede import results
 from stampede.errors import BadInput, HostUnreachable, StampedeError
 from stampede.tasks.on_host_waiting import Run, RunWatcher, last_heartbeat
+from stampede.tasks.this_host import HOST_VARIABLE
 
 POOL = "stampede"
 LINK_PREFIX = "on_host."
@@ -60,9 +62,14 @@ async def on_host(
     false, for what must be looked at afresh). So a step may be taken once per run of the caller. A run that crashed
     because its worker was restarted is started again `crash_retries` times. Cancelling the caller cancels the run.
 
+    A look (`reuse` is false) at the very host that the caller runs on is taken in the caller's own run: there is
+    nothing to attach to later, and another run would cost the server more than the look itself.
+
     Raises: the error of Stampede that the flow raised; HostUnreachable when the worker is silent or keeps crashing;
     Cancelled when somebody cancelled the run; ServerUnreachable.
     """
+    if not reuse and host == os.environ.get(HOST_VARIABLE) and FlowRunContext.get() is not None:
+        return await flow.fn(**parameters)
     async with AsyncClientContext.get_or_create() as context:
         child = _Child(context.client, host, flow, step, flow.serialize_parameters(parameters))
         await child.link_to_caller()

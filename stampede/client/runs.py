@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,14 @@ from stampede.errors import BadInput, ServerUnreachable, StampedeError, UnknownN
 
 ANY_STACK = "any"
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-FIRST_PAUSE_S = 0.03
+# No verb is done sooner than the first pause, and each look costs the server as much as a small step of the run itself.
+FIRST_PAUSE_S = 0.3
+SHORTEST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
+FIRST_STEPS_AFTER_S = 0.8
 STEPS_EVERY_S = 0.4
+STEPS_PAUSE_RATIO = 9
+LOOK_PAUSE_RATIO = 3
 SERVER_AWAY_S = 120.0
 
 
@@ -114,12 +119,17 @@ def follow(
     patience = _Patience(timeout_s)
     run: Run | None = None
     while True:
+        began = time.monotonic()
         try:
             flow_run = read_flow_run(api, run_id)
             run = run_of(api, flow_run)
-            patience.heard()
-            if watch and (patience.steps_are_due() or run.is_final):
+            patience.heard(time.monotonic() - began)
+            if watch and patience.steps_are_due(run):
+                asked = time.monotonic()
                 watch(replace(run, steps=read_steps(api, run_id)))
+                patience.steps_took(time.monotonic() - asked)
+            elif watch and run.is_final:
+                watch(run)
             if run.is_final:
                 return flow_run
         except ServerUnreachable as error:
@@ -172,19 +182,27 @@ class _Patience:
         now = time.monotonic()
         self._deadline = None if timeout_s is None else now + timeout_s
         self._timeout_s = timeout_s
-        self._pause_s = FIRST_PAUSE_S
-        self._steps_at = now + STEPS_EVERY_S
+        self._pauses_s = pauses_s()
+        self._look_s = 0.0
+        self._steps_at = now + FIRST_STEPS_AFTER_S
+        self._steps_were_read = False
         self._heard_at = now
 
-    def heard(self) -> None:
-        self._heard_at = time.monotonic()
+    def heard(self, look_s: float) -> None:
+        """The server answered, after so many seconds: one that is busy is asked more seldom."""
+        self._heard_at, self._look_s = time.monotonic(), look_s
 
-    def steps_are_due(self) -> bool:
+    def steps_are_due(self, run: Run) -> bool:
+        """Now and then while it goes on, and at its end, unless it was over before anybody could have read them."""
         now = time.monotonic()
-        if now < self._steps_at:
+        if now < self._steps_at and not (run.is_final and self._steps_were_read):
             return False
-        self._steps_at = now + STEPS_EVERY_S
+        self._steps_at, self._steps_were_read = now + STEPS_EVERY_S, True
         return True
+
+    def steps_took(self, seconds: float) -> None:
+        """Reading a long list of steps keeps the server from working on them: a tenth of the time is for that."""
+        self._steps_at += STEPS_PAUSE_RATIO * seconds
 
     def away(self, error: ServerUnreachable, run_id: str) -> None:
         if time.monotonic() - self._heard_at > SERVER_AWAY_S:
@@ -195,5 +213,13 @@ class _Patience:
     def pause(self, run_id: str) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise RunGoesOn(f"run {run_id} has not ended within {self._timeout_s:g} s", f"stampede follow {run_id}")
-        time.sleep(self._pause_s)
-        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 1.3)
+        time.sleep(max(next(self._pauses_s), LOOK_PAUSE_RATIO * self._look_s))
+
+
+def pauses_s() -> Iterator[float]:
+    """Between two looks at a run: short soon after a short verb can have ended, then longer and longer."""
+    yield FIRST_PAUSE_S
+    pause_s = SHORTEST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 1.15)

@@ -19,7 +19,7 @@ def test_the_version_is_in_the_range_that_was_tried() -> None:
 
 
 def test_what_the_worker_overrides_is_called_by_prefect_under_these_names() -> None:
-    for method in ("_propose_submitting_state", "_give_worker_labels_to_flow_run", "run"):
+    for method in ("_submit_run", "run"):
         assert method in vars(BaseWorker)
         assert method in vars(HostWorker)
         ours, theirs = (inspect.signature(getattr(one, method)) for one in (HostWorker, BaseWorker))
@@ -27,7 +27,7 @@ def test_what_the_worker_overrides_is_called_by_prefect_under_these_names() -> N
 
 
 def test_what_the_worker_calls_of_its_base_is_there() -> None:
-    for method in ("setup", "teardown", "_sync_and_initialize", "get_and_submit_flow_runs"):
+    for method in ("setup", "teardown", "_sync_and_initialize", "get_and_submit_flow_runs", "_propose_pending_state"):
         assert inspect.iscoroutinefunction(getattr(BaseWorker, method))
     source = inspect.getsource(BaseWorker.__init__)
     for attribute in ("_submitting_flow_run_ids", "_runs_task_group", "_has_successfully_synced", "_work_queues"):
@@ -52,3 +52,11 @@ def test_the_seams_of_the_server_and_the_client_are_there() -> None:
         "params",
         "path_params",
     ]
+
+
+def test_prefect_hands_a_run_that_its_poll_found_to_what_the_worker_overrides() -> None:
+    assert "self._submit_run," in inspect.getsource(BaseWorker._submit_scheduled_flow_runs)
+    theirs = inspect.getsource(BaseWorker._submit_run)
+    assert "await self._propose_pending_state(flow_run)" in theirs
+    assert "self._release_limit_slot(flow_run.id)" in theirs
+    assert "self._submitting_flow_run_ids.remove(flow_run.id)" in theirs

@@ -149,7 +149,7 @@ def test_waiting_longer_than_asked_leaves_the_run_alone(prefect: FakePrefect, cl
 
 def test_a_watcher_sees_steps_and_the_end(prefect: FakePrefect, client: Client) -> None:
     seen_by(prefect, "deploy-stack", REPLACED)
-    prefect.take_s = 0.7
+    prefect.take_s = 1.5
     run = client.start(DeployStack(stack="shop"))
     task = {"id": "t1", "name": "ensure container shop-web-1", "state_type": "RUNNING", "state_name": "Running"}
     prefect.steps[run.id] = [task]

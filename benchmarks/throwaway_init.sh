@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Process 1 of the throw-away dockerd's namespaces: everything ends with it. Usage: throwaway_init.sh FOLDER
+set -euo pipefail
+FOLDER=$1
+mount --make-rprivate /
+# Each cgroup hierarchy is mounted anew, so that it begins at our own place in it.
+HIERARCHIES=$(awk '$1 !~ /^#/ && $4 == 1 && $2 != 0 { print $1 }' /proc/cgroups)
+mount -t sysfs sysfs /sys
+if [ -n "$HIERARCHIES" ]; then
+    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+    for controller in $HIERARCHIES; do
+        mkdir "/sys/fs/cgroup/$controller"
+        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+    done
+else
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p "$FOLDER/etc" && mount --bind "$FOLDER/etc" /etc/docker
+ip link set lo up
+# An address that a swarm can advertise: nothing else is on this bridge.
+ip link add host0 type bridge
+ip addr add 10.77.0.1/24 dev host0
+ip link set host0 up
+ip route add default via 10.77.0.254
+echo 1 > /proc/sys/net/ipv4/ip_forward
+exec dockerd --host "unix://$FOLDER/docker.sock" --data-root "$FOLDER/data" --exec-root /run/docker \
+    --pidfile /run/docker.pid --userland-proxy=false --iptables=true
