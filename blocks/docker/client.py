@@ -10,6 +10,7 @@ from typing import Any
 import docker
 import requests
 from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
 
 from stampede.containers.traits import Traits
 from stampede.errors import DaemonError, DaemonUnavailable, PortTaken, RegistryUnreachable
@@ -41,8 +42,9 @@ class Client:
         """
         if self._api is None:
             with daemon_errors("connect to Docker"):
+                where = {"base_url": self._base_url} if self._base_url else kwargs_from_env()
                 self._api = docker.APIClient(
-                    self._base_url, version="auto", timeout=REQUEST_TIMEOUT_S, num_pools=4, max_pool_size=64
+                    **where, version="auto", timeout=REQUEST_TIMEOUT_S, num_pools=4, max_pool_size=64
                 )
         return self._api
 
