@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from docker.models.containers import Container
 
 from tests.lab.images import BUSYBOX
 from tests.lab.installation import Installation
@@ -22,6 +24,11 @@ def somebody_listens() -> Iterator[int]:
         listener.bind(("0.0.0.0", 0))
         listener.listen()
         yield listener.getsockname()[1]
+
+
+def somebody_elses(stack: LabStack, **more: Any) -> Container:
+    """A container that runs and that Stampede did not make."""
+    return stack.docker.containers.run(BUSYBOX, ["sleep", "600"], init=True, network_mode="none", detach=True, **more)
 
 
 def test_a_port_that_another_program_has_is_refused_before_anything_starts(stack: LabStack) -> None:
@@ -53,7 +60,7 @@ def test_a_container_name_that_belongs_to_somebody_else_is_refused_and_left_alon
     stack: LabStack, free_port: int
 ) -> None:
     name = f"{stack.name}.foreign"
-    foreign = stack.docker.containers.run(BUSYBOX, ["sleep", "600"], name=name, init=True, detach=True)
+    foreign = somebody_elses(stack, name=name)
     try:
         stack.write({"first": sleeper(), "web": web("one", free_port, container_name=name, depends_on=["first"])})
         refused = stack.do("up", code=6)
@@ -87,7 +94,7 @@ def test_a_network_or_volume_of_somebody_else_is_not_taken_over(stack: LabStack)
 
 def test_a_running_compose_project_of_the_name_asks_for_adoption(stack: LabStack) -> None:
     labels = {"com.docker.compose.project": stack.name, "com.docker.compose.service": "web"}
-    theirs = stack.docker.containers.run(BUSYBOX, ["sleep", "600"], labels=labels, init=True, detach=True)
+    theirs = somebody_elses(stack, labels=labels)
     try:
         stack.write({"web": web()})
         assert "stampede adopt" in stack.do("up", code=6).err
