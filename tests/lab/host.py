@@ -11,11 +11,14 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from stampede.programs import Finished, run
 
@@ -47,7 +50,7 @@ fi
 ip link set lo up
 sysctl -qw net.ipv4.ip_forward=1
 touch /run/host-is-up
-exec sleep infinity
+while :; do sleep 3600 & wait $!; done  # and bash reaps what has lost its parent
 """
 
 
@@ -59,6 +62,7 @@ class LabHost:
     name: str = field(default_factory=lambda: f"st-lab-{secrets.token_hex(3)}")
     pid: int = 0
     _launched: subprocess.Popen[bytes] | None = None
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def boot(self) -> None:
         """Afterwards its PID 1 runs, and nothing else."""
@@ -88,7 +92,9 @@ class LabHost:
         while Path(f"/proc/{self.pid}").exists():
             assert time.monotonic() < deadline, "PID 1 of the host is still there"
             time.sleep(0.05)
-        self._launched, self.pid = None, 0
+        for program in self._started:
+            program.wait(UP_WITHIN_S)
+        self._launched, self.pid, self._started = None, 0, []
 
     def remove(self) -> None:
         """Afterwards nothing of it is left but its disk."""
@@ -108,19 +114,26 @@ class LabHost:
         """Start a program inside, which runs until it ends by itself or the power is cut."""
         log = (self.disk / f"{Path(argv[0]).name}.log").open("ab")
         words = [str(word) for word in (*self._inside, *argv)]
-        subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        log.close()
+        with log:
+            self._started.append(
+                subprocess.Popen(
+                    words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            )
 
-    def docker(self) -> docker.DockerClient:
+    @contextmanager
+    def docker(self) -> Iterator[docker.DockerClient]:
         """The SDK's client of the dockerd inside, once that answers."""
         socket = Path(f"/proc/{self.pid}/root/run/docker.sock")
         deadline = time.monotonic() + UP_WITHIN_S
-        while True:
-            try:
-                return docker.DockerClient(base_url=f"unix://{socket}", timeout=60)
-            except docker.errors.DockerException:
+        while not socket.exists():
+            assert time.monotonic() < deadline, (self.disk / "dockerd.log").read_text()[-3000:]
+            time.sleep(0.1)
+        with closing(docker.DockerClient(base_url=f"unix://{socket}", version="1.41", timeout=60)) as client:
+            while not _answers(client):
                 assert time.monotonic() < deadline, (self.disk / "dockerd.log").read_text()[-3000:]
                 time.sleep(0.1)
+            yield client
 
     @property
     def _inside(self) -> tuple[str, ...]:
@@ -142,6 +155,13 @@ class LabHost:
                 if (folder / name).exists() and not (folder / name).read_text().strip():
                     (folder / name).write_text((folder.parent / name).read_text())
             (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _answers(client: docker.DockerClient) -> bool:
+    try:
+        return bool(client.ping())
+    except (DockerException, RequestException):
+        return False
 
 
 def _child_of(pid: int) -> int:

@@ -95,6 +95,12 @@ def test_registering_again_keeps_schedules_of_a_stack(plane: Plane) -> None:
     assert _register(plane, "ensure") == ""
     again = plane.http.get(f"/deployments/{deployment['id']}").raise_for_status().json()
     assert [one["schedule"]["cron"] for one in again["schedules"]] == ["0 3 * * *"]
+    before = {one["path"]: one["parameters"] for one in _deployments(plane) if one["name"] == "webshop"}
+    other = next(one for one in _deployments(plane) if one["name"] == "webshop" and one["id"] != deployment["id"])
+    plane.http.delete(f"/deployments/{other['id']}").raise_for_status()
+    assert _register(plane, "refresh") == ""  # as a worker does that starts with a newer release
+    assert {one["path"]: one["parameters"] for one in _deployments(plane) if one["name"] == "webshop"} == before
+    assert plane.http.get(f"/deployments/{deployment['id']}").json()["schedules"] == again["schedules"]
     assert _register(plane, "remove") == ""
     assert [one for one in _deployments(plane) if one["name"] == "webshop"] == []
 
@@ -109,15 +115,16 @@ def _register(plane: Plane, what: str) -> str:
     """In a process with the worker's settings, as the flows do it. Returns what went wrong."""
     call = {
         "ensure": "ensure_stack_deployments(client, 'webshop', {'stack': 'webshop'})",
+        "refresh": "refresh_stack_deployments(client)",
         "remove": "remove_stack_deployments(client, 'webshop')",
     }[what]
     code = f"""
 import asyncio
 from prefect.client.orchestration import get_client
-from stampede.tasks.deployments import ensure_stack_deployments, remove_stack_deployments
+from stampede.tasks import deployments
 async def main():
     async with get_client() as client:
-        await {call}
+        await deployments.{call}
 asyncio.run(main())
 """
     environment = os.environ | read_env(worker_env(plane.places))

@@ -118,7 +118,8 @@ def test_a_host_that_lost_its_power_serves_again_with_its_boot_units_alone(lab_h
     host = lab_host
     host.boot()
     host.start(["dockerd"], environment(host))
-    ensure_busybox(host.docker())
+    with host.docker() as client:
+        ensure_busybox(client)
     stampede = [sys.executable, "-m", "stampede"]
     file = host.disk / "compose.yaml"
     file.write_text(dedent(stack_file("shop", PORT)))
@@ -126,7 +127,7 @@ def test_a_host_that_lost_its_power_serves_again_with_its_boot_units_alone(lab_h
     done = host.run([*stampede, "up", "-f", file, "--json"], environment(host, PW="sesame"), timeout_s=200)
     assert json.loads(done.out)["revision"] == 1
     assert get(host).startswith("sesame ")
-    before = {each.id for each in host.docker().containers.list()}
+    before = containers(host)
     host.run(["test", "-d", "/run/stampede/files/shop"], environment(host))
 
     host.cut_power()
@@ -134,14 +135,20 @@ def test_a_host_that_lost_its_power_serves_again_with_its_boot_units_alone(lab_h
     assert host.run(["test", "-e", "/run/stampede"], environment(host), check=False).code == 1
     host.run(*unit("stampede-boot", host))
     host.start(["dockerd"], environment(host))
-    host.docker()
+    assert containers(host) <= before
     host.start(*unit("stampede-haproxy", host))
     host.run(*unit("stampede-resume", host))
 
     until(lambda: get(host).startswith("sesame "), "the app, its secret and the balancer")
-    assert {each.id for each in host.docker().containers.list()} == before
+    assert containers(host) == before
     until(lambda: len({get(host) for _ in range(8)} - {""}) == 2, "both replicas")
     assert "stampede.deployments" not in host.run(["ps", "axww", "-o", "args"], environment(host)).out
+
+
+def containers(host: LabHost) -> set[str | None]:
+    """What runs on the dockerd inside, which is waited for."""
+    with host.docker() as client:
+        return {each.id for each in client.containers.list()}
 
 
 def get(host: LabHost) -> str:
