@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,12 +22,13 @@ from stampede.errors import StampedeError
 from stampede.flows import converge
 from stampede.tasks.this_host import ThisHost, instead_of_this_host
 
-Hosts = Callable[[], Mapping[str, ThisHost]]
-
 
 @contextmanager
 def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
-    """Inside the `with`, the cluster has exactly these hosts, and flows reach them without a worker."""
+    """Inside the `with`, the cluster has exactly these hosts, and flows reach them without a worker.
+
+    The verbs themselves run on the first of them.
+    """
 
     async def on_hosts(
         parameters_of: Mapping[str, Mapping[str, Any]], flow: Flow[..., Any], /, *, step: str, reuse: bool = True
@@ -47,7 +48,7 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
     async def schedulable_hosts() -> list[str]:
         return sorted(hosts)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, instead_of_this_host(next(iter(hosts.values()))):
         patch.setattr(converge, "on_hosts", on_hosts)
         patch.setattr(converge, "schedulable_hosts", schedulable_hosts)
         yield

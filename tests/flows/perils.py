@@ -91,6 +91,8 @@ class PerilousHAProxy(FakeHAProxy):
         self.answering = _Everyone()
 
     def _write(self, changed: BalancedStack) -> None:
+        if changed == self.desired(changed.stack):
+            return
         said: Any = [f"{server.name} {server.state}" for server in changed.servers]
         with self.gate.effect(f"balance {len(changed.listeners)} {', '.join(said)}"):
             super()._write(changed)

@@ -55,7 +55,7 @@ async def test_a_secret_is_nowhere_in_the_database_in_the_clear(told: Lab, serve
         await told.deploy(stack, vault(3), environ=environ)
     await told.rollback(stack)
     await told.remove(stack)
-    APILogHandler.flush()
+    await APILogHandler.aflush()
 
     assert "environment.PASSWORD" in updated.changes[0].reason, "the plan names the key"
     for shown in (outcome, updated, failure.value):
