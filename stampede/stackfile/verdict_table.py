@@ -11,6 +11,15 @@ from itertools import chain
 from stampede.stackfile.verdict import Verdict, acted, no_effect, refused, resolved
 
 _T = "tests/functional/compose/"
+_A = "tests/functional/stack/"
+_BALANCED = f"{_A}test_verbs.py::test_a_deploy_of_two_services_answers_behind_the_balancer"
+_NAMED = f"{_A}test_verbs.py::test_ps_lists_instances_with_what_programs_need"
+_SCALED = f"{_A}test_verbs.py::test_scaling_adds_and_removes_replicas_and_leaves_the_others_alone"
+_NEEDED = f"{_A}test_dependencies.py::test_a_service_starts_when_the_one_it_needs_is_healthy"
+_DRAGGED = f"{_A}test_dependencies.py::test_depends_on_restart_restarts_the_one_that_depends"
+_PAUSED = f"{_A}test_failing_updates.py::test_failure_action_pause_leaves_the_failed_one_to_be_looked_at"
+_LOADED = f"{_A}test_under_load.py::test_update_and_rollback_under_load_lose_no_request"
+_KEYS = f"{_A}test_deploy_keys.py::test_"
 _R = "tests/unit/stackfile/test_reference.py::"
 _CHECKED = "tests/unit/stackfile/test_checks.py::test_a_senseless_stack_is_an_error"
 _S = "services.*"
@@ -28,10 +37,10 @@ _SAY_RESTART = "say no, always, on-failure[:n] or unless-stopped"
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 
 _TOP = chain(
-    acted("", "name", f"{_T}test_stack.py::test_containers_are_named_after_stack_service_and_slot"),
+    acted("", "name", _NAMED),
     no_effect("", "version", "the Compose Specification has no versions any more"),
     resolved("", "include include.[].env_file include.[].path include.[].project_directory", f"{_R}test_include"),
-    acted("", "services services.*", f"{_T}test_stack.py::test_every_service_runs"),
+    acted("", "services services.*", _BALANCED),
     acted("", "networks networks.*", f"{_T}test_networks.py::test_services_share_only_the_networks_they_name"),
     acted("", "volumes volumes.*", f"{_T}test_volumes.py::test_named_volume_outlives_its_container"),
     acted("", "configs configs.* configs.*.content", f"{_T}test_files.py::test_config_content"),
@@ -103,7 +112,7 @@ _VOLUMES = chain(
     acted("volumes.*", "name", f"{_T}test_volumes.py::test_volume_name"),
 )
 _PROCESS = chain(
-    acted(_S, "image", f"{_T}test_stack.py::test_every_service_runs"),
+    acted(_S, "image", _BALANCED),
     acted(_S, "command", f"{_T}test_process.py::test_command"),
     acted(_S, "entrypoint", f"{_T}test_process.py::test_entrypoint"),
     acted(_S, "environment", f"{_T}test_process.py::test_environment"),
@@ -202,10 +211,10 @@ _BUILD = chain(
     ),
 )
 _DEPENDENCIES = chain(
-    acted(_S, "depends_on depends_on.*", f"{_T}test_dependencies.py::test_dependency_starts_first"),
-    acted(_S, "depends_on.*.condition", f"{_T}test_dependencies.py::test_waits_until_dependency_is_healthy"),
+    acted(_S, "depends_on depends_on.*", _NEEDED),
+    acted(_S, "depends_on.*.condition", _NEEDED),
     acted(_S, "depends_on.*.required", f"{_R}test_optional_dependency_may_be_missing"),
-    acted(_S, "depends_on.*.restart", f"{_T}test_dependencies.py::test_restarts_with_its_dependency"),
+    acted(_S, "depends_on.*.restart", _DRAGGED),
     acted(
         _S,
         "healthcheck healthcheck.test healthcheck.interval healthcheck.retries healthcheck.timeout",
@@ -216,8 +225,10 @@ _DEPENDENCIES = chain(
     acted(_S, "healthcheck.start_interval", f"{_T}test_health.py::test_start_interval"),
 )
 _DEPLOY = chain(
-    acted(_S, "scale deploy deploy.replicas", f"{_T}test_deploy.py::test_replicas"),
-    acted(_S, "deploy.mode", f"{_T}test_deploy.py::test_global_mode", only="replicated|global", fix=_NO_JOBS),
+    acted(_S, "scale deploy deploy.replicas", _SCALED),
+    acted(
+        _S, "deploy.mode", f"{_KEYS}global_mode_runs_one_instance_on_every_host", only="replicated|global", fix=_NO_JOBS
+    ),
     no_effect(_S, "deploy.labels", "there is no object for a service; say labels"),
     no_effect(_S, "deploy.endpoint_mode", "a service's name resolves to its replicas", silent=("dnsrr",)),
     no_effect(_S, "deploy.placement.constraints", _ONE_HOST),
@@ -252,25 +263,25 @@ _DEPLOY = chain(
         f"{_T}test_deploy.py::test_restart_policy",
     ),
     no_effect(f"{_S}.deploy.restart_policy", "delay window", "Docker backs off by itself, from 0.1 s to a minute"),
-    acted(f"{_S}.deploy.update_config", ". parallelism delay", f"{_T}test_updates.py::test_parallelism_and_delay"),
-    acted(f"{_S}.deploy.update_config", "order", f"{_T}test_updates.py::test_order"),
+    acted(f"{_S}.deploy.update_config", ". parallelism delay", f"{_KEYS}replicas_are_updated_in_waves_with_a_pause"),
+    acted(f"{_S}.deploy.update_config", "order", f"{_KEYS}stop_first_stops_the_old_one_before_the_new_one_starts"),
     acted(
         f"{_S}.deploy.update_config",
         "failure_action max_failure_ratio monitor",
-        f"{_T}test_updates.py::test_failure_action",
+        _PAUSED,
     ),
     acted(
         f"{_S}.deploy.rollback_config",
         ". parallelism delay failure_action max_failure_ratio monitor order",
-        f"{_T}test_updates.py::test_rollback_config",
+        f"{_KEYS}the_way_back_follows_rollback_config",
     ),
 )
 _REACH = chain(
-    acted(f"{_S}.ports", ". [].target [].published", f"{_T}test_ports.py::test_published_port"),
+    acted(f"{_S}.ports", ". [].target [].published", _BALANCED),
     acted(_S, "ports.[].host_ip", f"{_T}test_ports.py::test_host_address"),
     acted(_S, "ports.[].protocol", f"{_T}test_ports.py::test_udp_port"),
     acted(_S, "ports.[].mode", f"{_T}test_ports.py::test_host_mode"),
-    acted(_S, "ports.[].app_protocol", f"{_T}test_ports.py::test_http_mode"),
+    acted(_S, "ports.[].app_protocol", _LOADED),
     no_effect(_S, "ports.[].name", "it is a note for people"),
     acted(_S, "expose", f"{_T}test_ports.py::test_expose"),
     acted(_S, "networks networks.*", f"{_T}test_networks.py::test_services_share_only_the_networks_they_name"),
