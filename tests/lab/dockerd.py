@@ -1,7 +1,8 @@
 """A Docker daemon of a test's own, which may be killed: its own data, socket and containerd, and no firewall rules.
 
 It shares the network namespace with the daemon of the machine, so it must not touch iptables: a dockerd that starts
-empties Docker's chains. The host reaches its containers, and nothing else does; no port is published.
+empties Docker's chains. And it has a default bridge of its own: one that is told to have none deletes docker0. The
+host reaches its containers, and nothing else does; no port is published.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import os
 import signal
 import socket
 import subprocess
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import docker
 
+from stampede.programs import run
 from tests.lab.installation import until
 
 
@@ -35,10 +38,18 @@ class LabDockerd:
         """Of the daemon, which has to run when this is read first. Closed by `remove`."""
         return docker.DockerClient(base_url=self.url, timeout=60)
 
+    @property
+    def bridge(self) -> str:
+        return f"st-{self.root.name[-8:]}"
+
     def start(self) -> None:
         """Afterwards it answers."""
+        if run(["ip", "link", "show", self.bridge], check=False).code:
+            run(["ip", "link", "add", self.bridge, "type", "bridge"])
+            run(["ip", "address", "add", f"198.18.{zlib.crc32(self.bridge.encode()) % 256}.1/24", "dev", self.bridge])
+            run(["ip", "link", "set", self.bridge, "up"])
         argv = ["dockerd", "-H", self.url, "--data-root", f"{self.root}/data", "--exec-root", f"{self.root}/exec"]
-        argv += ["--pidfile", f"{self.root}/pid", "--config-file", f"{self.root}/none.json", "--bridge", "none"]
+        argv += ["--pidfile", f"{self.root}/pid", "--config-file", f"{self.root}/none.json", "--bridge", self.bridge]
         argv += ["--iptables=false", "--ip-masq=false", "--ip-forward=false", "--userland-proxy=false"]
         self.root.joinpath("none.json").write_text("{}")
         with self.root.joinpath("log").open("ab") as log:
@@ -74,6 +85,7 @@ class LabDockerd:
         self.stop()
         for pid in self._left():
             os.kill(pid, signal.SIGKILL)
+        run(["ip", "link", "delete", self.bridge], check=False)
 
     def _left(self) -> list[int]:
         """Processes that name our directory: containerd and its shims, should they have outlived dockerd."""
