@@ -140,7 +140,7 @@ def project(stack_name: str, tmp_path: Path, places: Places, docker_client: sdk.
         if tag.startswith((f"{KEPT}{stack_name}/", f"{stack_name}-")):
             docker_client.images.remove(tag, force=True)
     for image in docker_client.images.list(filters={"dangling": True, "label": f"stampede.built={stack_name}-web"}):
-        docker_client.images.remove(image.id)
+        docker_client.images.remove(str(image.id))
     host.close()
 
 
