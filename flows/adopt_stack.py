@@ -65,7 +65,7 @@ async def adopt(request: Request) -> Outcome:
     try:
         warnings = await carry_out(request, wanted, plan)
     except UpdateFailed as failure:
-        raise UpdateFailed(failure.message, how_to_go_back(request.stack)) from failure
+        raise type(failure)(failure.message, how_to_go_back(request.stack)) from failure
     outcome = Outcome.of_plan(shown, wanted.number, warnings=warnings)
     await record_serving(request.stack, wanted, fence=request.fence)
     await publish_outcome(outcome)

@@ -7,6 +7,7 @@ JSON and read back on their way, as they are between two processes.
 
 from __future__ import annotations
 
+import importlib
 import json
 import typing
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,6 @@ from pydantic import TypeAdapter
 
 from stampede import results
 from stampede.errors import StampedeError
-from stampede.flows import converge
 from stampede.tasks.this_host import ThisHost, instead_of_this_host
 
 
@@ -49,8 +49,11 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
         return sorted(hosts)
 
     with pytest.MonkeyPatch.context() as patch, instead_of_this_host(next(iter(hosts.values()))):
-        patch.setattr(converge, "on_hosts", on_hosts)
-        patch.setattr(converge, "schedulable_hosts", schedulable_hosts)
+        for name in ("converge", "adopt_stack", "rebuild_server"):
+            module = importlib.import_module(f"stampede.flows.{name}")
+            patch.setattr(module, "on_hosts", on_hosts)
+            if hasattr(module, "schedulable_hosts"):
+                patch.setattr(module, "schedulable_hosts", schedulable_hosts)
         yield
 
 
