@@ -99,7 +99,13 @@ class DockerContainers:
 
     def start(self, container: str) -> None:
         with daemon_errors(f"start {container[:12]}"):
-            self._client.api.start(container)
+            try:
+                self._client.api.start(container)
+            except APIError:
+                said = self._inspect(container)
+                if said is None or not said["State"]["Paused"]:
+                    raise
+                self._client.api.unpause(container)  # Docker refuses to start what is paused
 
     def stop(self, container: str, grace_s: float | None = None) -> None:
         said = self._inspect(container)

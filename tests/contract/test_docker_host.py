@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_start_stop_and_remove_may_each_be_repeated(bench: Workbench, docker: Do
     assert docker.containers.look(container) is None
     docker.containers.stop(container)
     docker.containers.kill(container)
+
+
+def test_a_paused_container_runs_again_when_it_is_started(bench: Workbench, docker: Docker) -> None:
+    container = bench.run(bench.wanted())
+    if isinstance(docker, FakeDockerHost):
+        docker.containers.get(container).change(state="paused")
+    else:
+        with closing(sdk.from_env()) as client:
+            client.api.pause(container)
+    paused = docker.containers.look(container)
+    assert paused is not None
+    assert paused.state == "paused"
+    docker.containers.start(container)
+    found = docker.containers.look(container)
+    assert found is not None
+    assert found.state == "running"
 
 
 def test_a_running_container_can_be_removed_and_killed(bench: Workbench, docker: Docker) -> None:
