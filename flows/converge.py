@@ -135,7 +135,7 @@ async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping
         for host, survey in surveys.items()
         if host not in busy and survey.told != number and (survey.told or survey.found.instances)
     ]
-    work = dict.fromkeys(untold, HostWork())
+    work = dict.fromkeys(untold, HostWork(is_last=True))
     await on_hosts(_orders(request, wanted, work), roll_out, step=f"tell of revision {number}")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,12 +16,15 @@ from prefect.logging.handlers import APILogHandler
 
 from stampede.errors import UpdateFailed
 from stampede.flows.plan_stack import plan_stack
+from stampede.flows.roll_out import roll_out
 from tests.fakes.docker import Script
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab
+from tests.flows.perils import Killed
 from tests.flows.server import Server
 
 MARKER = "Tr0ub4dor-and-3"
+RESULTS = "\n-- results --\n"
 VAULT = """
 services:
   app:
@@ -60,11 +67,39 @@ async def test_a_secret_is_nowhere_in_the_database_in_the_clear(told: Lab, serve
     assert "environment.PASSWORD" in updated.changes[0].reason, "the plan names the key"
     for shown in (outcome, updated, failure.value):
         assert MARKER not in str(shown)
-    database = server.home / "prefect.db"
-    text = "\n".join(sqlite3.connect(f"file:{database}?mode=ro", uri=True).iterdump())
+    text = everything_in(server.home / "prefect.db")
     assert stack in text, "the dump holds the runs"
+    assert f"{stack}-app-1" in text.partition(RESULTS)[2], "and their results"
     assert MARKER not in text
     assert not [path for path in told.hosts["h1"].places.state.rglob("*") if path.is_file() and holds(path)]
+
+
+async def test_a_removal_that_died_before_it_took_the_files_is_finished_by_the_next(
+    lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    places = lab.hosts["h1"].places
+    text = VAULT.format(marker=MARKER, version=1, uid=os.getuid(), gid=os.getgid())
+    await lab.deploy(stack, text, environ={"TOKEN": "t"})
+    assert (places.files / stack).is_dir()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[roll_out.__module__], "remove_files", killed)
+        with pytest.raises(Killed):
+            await lab.remove(stack)
+    assert lab.found(stack) == []
+    assert (places.files / stack).is_dir()
+    await lab.remove(stack)
+    assert not (places.files / stack).exists()
+
+
+def everything_in(database: Path) -> str:
+    """All rows of all tables as text; after `RESULTS` the results of runs, which lie there in base64."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as read:
+        rows = "\n".join(read.iterdump())
+        stored = [json.loads(data) for (data,) in read.execute("select data from artifact where type like 'result-%'")]
+    return rows + RESULTS + "\n".join(base64.b64decode(one["base64"]).decode() for one in stored)
 
 
 def holds(path: Path) -> bool:
