@@ -17,7 +17,11 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(host_events, "emit", lambda *words: told.append(words))
+
+    def emit(*words: Any) -> None:
+        told.append(words)
+
+    monkeypatch.setattr(host_events, "emit", emit)
     return told
 
 
