@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import docker as sdk
@@ -18,6 +20,7 @@ from stampede.results import read_result
 from tests.functional.operations.conftest import Site, answer, free_port, until
 
 pytestmark = pytest.mark.functional
+API_DOC = Path(__file__).parents[3] / "docs/api.md"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -68,8 +71,13 @@ def test_a_stack_is_changed_by_a_post_to_its_own_deployments(
 
         docker_client.images.get("stampede-test/busybox:1").tag("stampede-test/ops", tag=app)
         try:
-            body = {"parameters": {"images": {"web": f"stampede-test/ops:{app}"}, "why": "a release"}}
+            body = {
+                "parameters": {"images": {"web": f"stampede-test/ops:{app}"}, "why": "a release"},
+                "idempotency_key": app,
+            }
             made = api.post(f"/deployments/{deploy['id']}/create_flow_run", json=body).raise_for_status().json()
+            again = api.post(f"/deployments/{deploy['id']}/create_flow_run", json=body).raise_for_status().json()
+            assert again["id"] == made["id"]
             outcome = read_result(api, wait(api, made["id"]))
         finally:
             docker_client.images.remove(f"stampede-test/ops:{app}")
@@ -95,23 +103,31 @@ def names(api: httpx.Client, app: str) -> set[str]:
     return {each["event"] for each in events(api, app)}
 
 
-def test_the_commands_of_the_api_documentation_work_with_curl(site: Site, app: str) -> None:
-    port = free_port()
-    site.up(stack_file(app, port))
-    url, auth = control_plane.connect(site.places)
-    login = site.root / "curlrc"
-    login.write_text(f'user = "{auth}"\n')
-
-    def curl(path: str, body: dict[str, Any] | None = None) -> Any:
-        words = ["--json", json.dumps(body)] if body is not None else []
-        return json.loads(run(["curl", "-sf", "-K", login, f"{url}{path}", *words]).out)
-
-    target = curl(f"/deployments/name/rollback-stack/{app}")["id"]
-    asked = {"parameters": {"revision": 1}, "idempotency_key": f"{app}-back"}
-    made = curl(f"/deployments/{target}/create_flow_run", asked)
-    assert curl(f"/deployments/{target}/create_flow_run", asked)["id"] == made["id"]
-    outcome = site.told("follow", made["id"], "--server", url.replace("://", f"://{auth}@"))
-    assert (outcome["revision"], outcome["changed"]) == (1, [])
+def test_the_commands_of_the_api_documentation_work_as_they_stand(
+    site: Site, app: str, docker_client: sdk.DockerClient
+) -> None:
+    site.up(stack_file(app, free_port()))
+    image = docker_client.images.get("stampede-test/busybox:1")
+    image.tag("stampede-test/ops", tag=app)
+    section = API_DOC.read_text().partition("## With curl")[2].partition("## With Python")[0]
+    script = "\n".join(line.removeprefix("    ") for line in section.splitlines() if line.startswith("    "))
+    for written, here in {
+        "http://127.0.0.1:4200/api": control_plane.connect(site.places)[0],
+        "/var/lib/stampede": str(site.places.state),
+        "registry.example/shop/web:1.5": f"stampede-test/ops:{app}",
+        "release-1.5": app,
+        "deploy-stack/shop": f"deploy-stack/{app}",
+        '"shop"': f'"{app}"',
+        "stampede follow": f"{sys.executable} -m stampede follow",
+    }.items():
+        assert written in script
+        script = script.replace(written, here)
+    try:
+        done = run(["bash", "-euo", "pipefail", "-c", script], env=site.environment, timeout_s=120)
+    finally:
+        docker_client.images.remove(f"stampede-test/ops:{app}")
+    outcome = json.loads(done.out[done.out.index("{") :])
+    assert (outcome["stack"], outcome["revision"], outcome["run"]["url"].startswith("http")) == (app, 2, True)
 
 
 def react_by_running(api: httpx.Client, app: str, event: str, target: str) -> str:
