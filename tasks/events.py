@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from prefect.events import emit_event
+from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from stampede.errors import StampedeError
@@ -88,9 +89,13 @@ def _announce(request: ChangeRequest, end: str, began: float, payload: dict[str,
     emit(f"{verb}.{end}", request.stack, said)
     succeeded = end == "finished"
     change = LastChange(stack=request.stack, verb=verb, ended=time.time(), succeeded=succeeded, duration_s=duration_s)
-    note_change(this_host().places, change)
-    if succeeded and verb == "remove":
-        forget_changes(this_host().places, request.stack)
+    places = this_host().places
+    try:
+        note_change(places, change)
+        if succeeded and verb == "remove":
+            forget_changes(places, request.stack)
+    except OSError as error:  # a full disk must not hide how the change itself ended
+        get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, request.stack, error)
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class HAProxy:
         return self._rotation.found(self._files.stack(stack))
 
     def statistics(self) -> Statistics:
-        info = parse_info(self._admin.ask("show info"))
+        info = parse_info(self._admin.ask("show info", patience_s=0.5))  # a reload takes less; metrics shall not wait
         rows = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 1 -1"))}
         totals = {row.proxy: row for row in parse_rows(self._admin.ask("show stat -1 2 -1"))}
         listeners = (one for stack in self._files.stacks() for one in stack.listeners if frontend_of(one) in rows)
