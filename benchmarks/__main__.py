@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -18,6 +20,9 @@ from benchmarks.scenarios import SCENARIOS
 def main(words: Sequence[str] | None = None) -> None:
     """Measure. Needs root, dockerd and haproxy; everything it starts is its own, and is gone at the end."""
     asked = _parser().parse_args(words)
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )
     results: dict[str, Result] = {}
     with ExitStack() as exits:
         lab = Lab(exits, asked.percent)

@@ -28,6 +28,7 @@ from stampede.tasks.threads import in_thread
 
 BEAT_S = 30.0
 GATHER_S = 0.3
+REST_RATIO = 4
 LISTEN_AGAIN_S = 2.0
 _log = get_logger("stampede.report")
 
@@ -62,12 +63,15 @@ async def report_host() -> None:
     try:
         while True:
             changed.clear()
+            began = time.monotonic()
             await _report_or_say_why_not()
+            took_s = time.monotonic() - began
             try:
                 await asyncio.wait_for(changed.wait(), BEAT_S)
             except TimeoutError:
                 continue
-            await asyncio.sleep(GATHER_S)  # a deploy changes many things at once: one report for all of them
+            # A deploy changes many things at once: one report for all of them, and time left for the deploy itself.
+            await asyncio.sleep(max(GATHER_S, REST_RATIO * took_s))
     finally:
         ended.set()
 

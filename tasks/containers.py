@@ -13,7 +13,7 @@ from stampede.planning.instances import Instance
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
-from stampede.tasks.threads import in_thread
+from stampede.tasks.threads import in_starting_thread, in_thread
 
 
 @task(task_run_name="ensure container {instance.name}", **RETRY_TRANSIENT)
@@ -31,19 +31,23 @@ async def ensure_container(
     Other containers of the same slot are left alone: they go once this one serves. `companions` names the containers
     whose namespaces it shares. Raises: Foreign if the name belongs to someone else, ImageMissing, PortTaken, Fenced.
     """
-    mandate.check()
     host = this_host()
-    container = await in_thread(
-        host.docker.containers.create,
-        instance,
-        addresses=addresses,
-        files_dir=host.places.files,
-        labels=labels_of(instance, cluster=host.cluster, reason=reason, run=mandate.run),
-        anonymous_volumes=anonymous_volumes,
-        container_of_service=companions,
-    )
-    mandate.check()
-    await in_thread(host.docker.containers.start, container)
+
+    def create_and_start() -> str:
+        mandate.check()
+        container = host.docker.containers.create(
+            instance,
+            addresses=addresses,
+            files_dir=host.places.files,
+            labels=labels_of(instance, cluster=host.cluster, reason=reason, run=mandate.run),
+            anonymous_volumes=anonymous_volumes,
+            container_of_service=companions,
+        )
+        mandate.check()
+        host.docker.containers.start(container)
+        return container
+
+    container = await in_starting_thread(create_and_start)
     get_run_logger().info("%s runs (%s)", instance.name, reason)
     return container
 
@@ -52,7 +56,7 @@ async def ensure_container(
 async def start_container(mandate: Mandate, old: Old) -> str:
     """Afterwards it runs. Raises: PortTaken, DaemonError if it is gone or cannot start, Fenced."""
     mandate.check()
-    await in_thread(this_host().docker.containers.start, old.id)
+    await in_starting_thread(this_host().docker.containers.start, old.id)
     return old.id
 
 

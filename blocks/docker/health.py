@@ -20,6 +20,7 @@ from stampede.stackfile.models import Service
 Verdict = Literal["healthy", "finished"]
 _CONNECT_TIMEOUT_S = 1.0
 _LAST_LINES = 20
+_LAST_STRETCH_S = 1.0  # of the time that a container has to run: nothing is asked before it is over
 
 
 def wait_until_healthy(
@@ -43,6 +44,8 @@ def wait_until_healthy(
     pauses = pauses_s(probe)
     while (verdict := watch.look()) is None:
         pause = probe.interval_s if probe and watch.timed_out else next(pauses)
+        if 0 < watch.settles_in_s <= _LAST_STRETCH_S:
+            pause = watch.settles_in_s
         if cancelled is None:
             time.sleep(pause)
         elif cancelled.wait(pause):
@@ -70,6 +73,7 @@ class _Watch:
         self._ended_with = 0
         self._said = "it has not run yet"
         self.timed_out = False
+        self.settles_in_s = 0.0
 
     def look(self) -> Verdict | None:
         """None while nothing is decided. Raises: Unhealthy."""
@@ -112,6 +116,7 @@ class _Watch:
     def _has_run(self, found: FoundInstance) -> bool:
         ran_s = (datetime.now(UTC) - found.started_at).total_seconds() if found.started_at else 0.0
         self._said = f"it has run for {ran_s:.1f} s of {self._monitor_s:g} s without a crash"
+        self.settles_in_s = self._monitor_s - ran_s
         return ran_s >= self._monitor_s
 
     def _accepts(self) -> bool:
