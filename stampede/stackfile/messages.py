@@ -219,7 +219,7 @@ def _not_a_mapping(found: re.Match[str]) -> Complaint:
 # The form next to the function is tried first. What went wrong in a block is at the end of the span, where the parser
 # stumbled; else the beginning counts, where something was left open.
 @form(_PARSING + r"go-yaml load error in .*? at L(?P<line>\d+)\.C(?P<column>\d+)\S*: (?P<text>.*)")
-@form(_PARSING + r"go-yaml load error in .*?while \w+ a block .*? at \S+-L(?P<line>\d+)\.C(?P<column>\d+): (?P<text>.*)")
+@form(_PARSING + r"go-yaml load error .*?while \w+ a block.*? at \S+-L(?P<line>\d+)\.C(?P<column>\d+): (?P<text>.*)")
 def _not_yaml(found: re.Match[str]) -> Complaint:
     message = f"column {found['column']}: not YAML: {found['text']}"
     return Complaint((), message, "indent with spaces, and close what you open", trace=_line(found))
