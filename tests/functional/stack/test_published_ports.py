@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.lab.installation import until
-from tests.lab.stacks import LabStack, page, sleeper, web
+from tests.lab.stacks import LabStack, page, web
 
 pytestmark = pytest.mark.functional
 
@@ -66,28 +66,17 @@ def test_a_changed_port_moves_without_replacing_an_instance(
         page(old)
 
 
-def test_mode_host_and_udp_are_published_by_the_container_itself(
-    stack: LabStack, free_ports: Callable[[int], list[int]]
+def test_a_port_in_mode_host_is_published_by_the_container_itself_so_the_old_one_stops_first(
+    stack: LabStack, free_port: int
 ) -> None:
-    direct, echo = free_ports(2)
-    services = {
-        "web": web("one", ports=[{"target": 80, "published": str(direct), "mode": "host"}]),
-        "echo": sleeper(
-            command=["udpsvd", "-E", "0.0.0.0", "7", "cat"],
-            ports=[{"target": 7, "published": str(echo), "protocol": "udp"}],
-        ),
-    }
-    stack.up(services)
-    assert page(direct) == "one"
+    direct = [{"target": 80, "published": str(free_port), "mode": "host"}]
+    stack.up({"web": web("one", ports=direct)})
+    assert page(free_port) == "one"
     assert binds(stack) == []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(10)
-        client.sendto(b"hello", ("127.0.0.1", echo))
-        assert client.recv(100) == b"hello"
-    services["web"]["environment"] = {"VERSION": "two"}
-    did = stack.up(services)
+    did = stack.up({"web": web("two", ports=direct)})
+    assert "stop-first" in did["changes"][0]["reason"]
     assert "published by the container itself" in did["changes"][0]["reason"]
-    assert page(direct) == "two"
+    assert page(free_port) == "two"
 
 
 def test_a_killed_balancer_comes_back_with_everything_it_served(stack: LabStack, free_port: int) -> None:

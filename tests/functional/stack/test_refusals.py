@@ -140,7 +140,7 @@ def test_a_registry_that_does_not_answer_is_told_before_anything_changes(stack: 
     ("text", "said"),
     [
         ("services:\n  web:\n    image: x\n    prots: ['80']\n", ("compose.yaml:4", "services.web.prots")),
-        ("services:\n  web:\n    image: x\n   command: y\n", ("compose.yaml:", "4")),
+        ("services:\n  web:\n    image: x\n   command: y\n", ("compose.yaml:4",)),
         ("services:\n  web:\n    image: x\n    depends_on: [db]\n", ("compose.yaml", "db")),
         ("services:\n  web:\n    image: x\n    x-machine: {disk: 1g}\n", ("compose.yaml:4", "not available yet")),
     ],
