@@ -63,7 +63,8 @@ class Lab:
 
     async def deploy(self, stack: str, text: str, *, environ: Mapping[str, str] | None = None, **how: Any) -> Outcome:
         """`stampede up` with this stack file, called `stack`."""
-        return await deploy_stack(stack=stack, candidate=await self.store(stack, text, environ), **how)
+        outcome: Outcome = await deploy_stack(stack=stack, candidate=await self.store(stack, text, environ), **how)
+        return outcome
 
     async def store(self, stack: str, text: str, environ: Mapping[str, str] | None = None) -> str:
         """Afterwards the candidate of this stack file is stored, as a client does it. Returns its name."""
@@ -82,7 +83,8 @@ class Lab:
         return await restart_service(stack=stack, services=list(services) or None)
 
     async def remove(self, stack: str, **how: Any) -> Outcome:
-        return await remove_stack(stack=stack, **how)
+        outcome: Outcome = await remove_stack(stack=stack, **how)
+        return outcome
 
     async def head(self, stack: str) -> Head:
         return await read_head(stack)

@@ -142,7 +142,7 @@ def test_a_service_without_an_image_in_its_revision_is_an_error() -> None:
 
 def test_files_are_named_by_a_keyed_digest_of_their_content() -> None:
     mounted = {"configs": [{"source": "c", "target": "/c", "mode": 0o400}], "secrets": [{"source": "s"}]}
-    documents = {
+    documents: dict[str, Any] = {
         "configs": {"c": {"name": "c", "content": "hello"}},
         "secrets": {"s": {"name": "s", "content": "hello"}},
     }

@@ -103,7 +103,7 @@ def test_the_order_of_a_replacement_and_its_reason(service: dict[str, Any], orde
 
 
 def test_a_start_first_that_cannot_be_and_one_that_is_dangerous_are_warned_of() -> None:
-    asked = {"deploy": {"update_config": {"order": "start-first"}}}
+    asked: dict[str, Any] = {"deploy": {"update_config": {"order": "start-first"}}}
     services = {"db": DATA | asked, "web": {"container_name": "one"} | asked}
     plan = plan_for(world_with(**services), **{name: said | ANEW for name, said in services.items()})
     assert len(plan.warnings) == 2

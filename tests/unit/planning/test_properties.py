@@ -60,6 +60,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(before: Services, afte
         revision = revision_of(wanted, number)
         assert world.go(revision)
         assert world.plan(revision)[0].changes == ()
+        assert world.adrift() == []
     counts = {name: len([i for i in world.instances.values() if i.service == name]) for name in after}
     assert counts == {name: service["deploy"]["replicas"] for name, service in after.items()}
     assert {i.service for i in world.instances.values()} <= after.keys()
@@ -81,6 +82,7 @@ def test_a_change_that_is_cut_off_anywhere_ends_the_same_when_it_is_run_again(
         doubt = IN_DOUBT
     cut.go(second, doubt=doubt)
     assert cut.state() == straight.state()
+    assert cut.adrift() == []
 
 
 @SOME

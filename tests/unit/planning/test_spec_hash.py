@@ -87,7 +87,7 @@ def test_without_the_salt_of_the_stack_nobody_can_check_a_guess() -> None:
 
 def test_a_service_follows_the_one_whose_namespace_it_shares() -> None:
     def hashes(version: str) -> dict[str, str]:
-        services = {
+        services: dict[str, dict[str, Any]] = {
             "pod": {"environment": {"V": version}},
             "app": {"network_mode": "service:pod"},
             "log": {"pid": "service:app"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +11,12 @@ from stampede.balancer.listeners import BalancedStack, Server, listeners_of
 from stampede.balancer.ports import choose_ports, is_balanced, wanted_ports
 from stampede.documents import Revision
 from stampede.planning.changes import Action, Plan, Preparation, Roll
-from stampede.planning.dependencies import must_complete
+from stampede.planning.dependencies import must_complete, shares_with
 from stampede.planning.expansion import expand
 from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
 from stampede.planning.instances import Image, Instance
 from stampede.planning.listening import kept_ports
-from stampede.planning.placement import place
+from stampede.planning.placement import Slot, place
 from stampede.planning.plan import Demands, Situation, plan_stack
 from stampede.planning.slots import NO_DOUBT, Doubt
 from stampede.stackfile.models import Stack
@@ -58,7 +58,10 @@ def _whole(service: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class World:
-    """Hosts on which plans are carried out. `revisions` are those that were ever wanted."""
+    """Hosts on which plans are carried out. `revisions` are those that were ever wanted.
+
+    `bound` are the ids of the containers whose namespaces an instance got when it was made.
+    """
 
     hosts: tuple[str, ...] = ("h1",)
     instances: dict[str, FoundInstance] = field(default_factory=dict)
@@ -68,6 +71,8 @@ class World:
     revisions: dict[int, Stack] = field(default_factory=dict)
     clock: datetime = BEGINNING
     seen: Callable[[], None] = lambda: None
+    bound: dict[str, set[str]] = field(default_factory=dict)
+    plan_slots: Mapping[Slot, Instance] = field(default_factory=dict)
 
     def found(self) -> tuple[FoundHost, ...]:
         """What would be read back from the hosts."""
@@ -121,6 +126,11 @@ class World:
         """Names of the instances of a service that run."""
         return [i.name for i in self.instances.values() if i.service == service and i.state == "running"]
 
+    def adrift(self) -> list[str]:
+        """Instances that share a namespace of a container that is not there any more."""
+        there = {instance.id for instance in self.instances.values()}
+        return [name for name in self.instances if self.bound[name] - there]
+
     def state(self) -> dict[str, Any]:
         """What can be compared between two worlds."""
         return {
@@ -133,7 +143,7 @@ class World:
     def steps(self, plan: Plan, wanted: Revision | None, instances: tuple[Instance, ...]) -> Iterator[Step]:
         """The side effects of a plan, one by one, as flows/roll_out.py and flows/roll_slot.py order them."""
         definition = wanted.definition if wanted else None
-        by_slot = {(i.service, i.slot): i for i in instances}
+        by_slot = self.plan_slots = {(i.service, i.slot): i for i in instances}
         for host, preparation in plan.preparations.items():
             yield from self._prepare(host, preparation, definition)
         for stage in plan.stages:
@@ -171,6 +181,7 @@ class World:
             return
         job = wanted.service in must_complete(definition.services)
         kept = roll.kept.name if roll.kept else ""
+        companions = _companions(wanted, self.plan_slots)
         match roll.action:
             case Action.WAIT:
                 yield from self._prove(wanted, kept, job)
@@ -185,7 +196,7 @@ class World:
             case _:
                 if roll.order == "stop-first":
                     yield from self._halt(roll, wanted)
-                yield lambda: self._create(wanted)
+                yield lambda: self._create(wanted, companions)
                 yield lambda: self._start(wanted.name, job)
                 yield from self._prove(wanted, wanted.name, job)
                 yield from self._retire(roll)
@@ -209,10 +220,11 @@ class World:
         if not job and any(is_balanced(wanted.spec, port) for port in wanted.spec.ports):
             yield lambda: self._balance(wanted.host, wanted.service, name)
 
-    def _create(self, wanted: Instance) -> None:
+    def _create(self, wanted: Instance, companions: Sequence[str]) -> None:
         there = self.instances.get(wanted.name)
         assert there is None or there.spec_hash == wanted.spec_hash, f"{wanted.name} still stands with another spec"
         if there is None:
+            self.bound[wanted.name] = {self.instances[name].id for name in companions}
             self.instances[wanted.name] = FoundInstance(
                 id=f"{wanted.name} of {self.clock:%H%M%S}",
                 name=wanted.name,
@@ -248,3 +260,9 @@ class World:
 
     def _unbalance(self, host: str, service: str, name: str) -> None:
         self.balanced[host] = self.balanced.get(host, BalancedStack(stack=STACK)).without_server(service, name)
+
+
+def _companions(wanted: Instance, slots: Mapping[Slot, Instance]) -> list[str]:
+    """Names of the instances whose namespaces it shares: of the same slot, or the first."""
+    own = [(other, wanted.slot) for other in sorted(shares_with(wanted.spec))]
+    return [slots[slot if slot in slots else (slot[0], 1)].name for slot in own]
