@@ -26,6 +26,7 @@ class DockerProjects:
             containers = self._client.api.containers(all=True, filters=filters)
             networks = self._client.api.networks(filters=filters)
             volumes = self._client.api.volumes(filters=filters)["Volumes"] or []
+            inspected = [self._client.api.inspect_network(network["Id"]) for network in networks]
         return ComposeProject(
             name=project,
             containers=tuple(sorted(map(foreign_of_list, containers), key=lambda found: found.name)),
@@ -36,6 +37,7 @@ class DockerProjects:
                 for entry in containers
                 if _anonymous_targets(entry)
             },
+            guests=_guests(inspected, {entry["Id"] for entry in containers}),
         )
 
     def set_aside(self, project: str, container: str) -> str:
@@ -83,6 +85,16 @@ class DockerProjects:
                 return dict(self._client.api.inspect_container(container))
             except NotFound:
                 return None
+
+
+def _guests(networks: list[dict[str, Any]], of_project: set[str]) -> dict[str, tuple[str, ...]]:
+    """By network: running containers on it that are somebody else's."""
+    found = {}
+    for network in networks:
+        ends = (network.get("Containers") or {}).items()
+        if others := sorted(end["Name"] for container, end in ends if container not in of_project):
+            found[network["Name"]] = tuple(others)
+    return found
 
 
 def _anonymous_targets(entry: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from stampede.errors import Foreign
 from stampede.frozen import Frozen
 from stampede.planning.changes import Action, Change, Plan
 from stampede.planning.found import ForeignContainer, FoundHost, FoundVolume
@@ -14,13 +15,18 @@ SET_ASIDE = "-before-adoption"
 
 
 class ComposeProject(Frozen):
-    """What Docker has of a project on one host. `anonymous` maps containers to targets of volumes without a name."""
+    """What Docker has of a project on one host.
+
+    `anonymous` maps containers to targets of volumes without a name, `guests` networks to running containers on them
+    that are not of the project.
+    """
 
     name: str
     containers: tuple[ForeignContainer, ...] = ()
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     anonymous: dict[str, tuple[str, ...]] = {}
+    guests: dict[str, tuple[str, ...]] = {}
 
 
 class Takeover(Frozen):
@@ -44,7 +50,13 @@ def takeover_of(project: ComposeProject, wanted: Stack, found: FoundHost) -> Tak
     """What is left to do; nothing when the project was taken over before.
 
     Volumes that the stack file names are used as they are. Volumes that it does not name are left alone.
+    Raises: Foreign if somebody else's container is on a network of the project, which therefore cannot make way.
     """
+    for network, guests in sorted(project.guests.items()):
+        raise Foreign(
+            f"{', '.join(guests)} on {found.host} uses network {network}, but is not of the project {project.name}",
+            f"disconnect it first: docker network disconnect {network} {guests[0]}; connect it again afterwards",
+        )
     named = {volume.name for volume in wanted.volumes.values() if not volume.external}
     ours = {volume.name for volume in found.volumes}
     return Takeover(

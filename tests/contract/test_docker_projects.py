@@ -72,6 +72,7 @@ def test_a_project_is_found_by_its_labels(ground: Ground) -> None:
     (container,) = found.containers
     assert (container.id, container.name, container.state) == (ground.container, f"{ground.name}-web-1", "running")
     assert (found.networks, found.volumes) == ((f"{ground.name}_default",), (f"{ground.name}_data",))
+    assert found.guests == {}
     none = ground.docker.projects.look(f"{ground.name}-other")
     assert (none.containers, none.networks, none.volumes) == ((), (), ())
 
@@ -122,3 +123,20 @@ def test_an_adopted_volume_is_used_as_it_is(ground: Ground) -> None:
     found = ground.docker.volumes.ensure_volume(wanted, cluster="c", stack=ground.name, adopted=True)
     assert (found.name, found.adopted) == (wanted.name, True)
     assert ground.docker.projects.look(ground.name).volumes == (wanted.name,)
+
+
+def test_strangers_on_a_network_of_the_project_are_its_guests(ground: Ground, request: pytest.FixtureRequest) -> None:
+    network = f"{ground.name}_default"
+    if isinstance(ground.docker, FakeDockerHost):
+        ground.docker.foreign.append(ForeignContainer(id="c2", name=f"{ground.name}-guest"))
+        ground.docker.projects.attached["c2"] = (network,)
+        assert ground.docker.projects.look(ground.name).guests == {network: (f"{ground.name}-guest",)}
+        return
+    client: sdk.DockerClient = request.getfixturevalue("docker_client")
+    guest = client.containers.run(
+        BUSYBOX, ["sleep", "600"], name=f"{ground.name}-guest", network=network, init=True, detach=True
+    )
+    try:
+        assert ground.docker.projects.look(ground.name).guests == {network: (f"{ground.name}-guest",)}
+    finally:
+        guest.remove(force=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stampede.errors import NeedsAdoption, UpdateFailed
+from stampede.errors import Foreign, NeedsAdoption, UpdateFailed
 from stampede.flows.adopt_stack import adopt_stack
 from stampede.planning.changes import Outcome
 from stampede.planning.found import ForeignContainer
@@ -93,3 +93,16 @@ async def test_a_volume_that_a_project_left_behind_is_not_used_without_being_ask
         await lab.deploy(stack, shop())
     await adopt(lab, stack, shop())
     assert lab.world(stack)["volumes"] == []
+
+
+async def test_somebody_elses_container_on_the_projects_network_stops_it_before_anything_is_stopped(
+    lab: Lab, project: str
+) -> None:
+    lab.docker.foreign.append(ForeignContainer(id="proxy-id", name="proxy"))
+    lab.docker.projects.attached["proxy-id"] = (f"{project}_default",)
+    with pytest.raises(Foreign, match="proxy"):
+        await adopt(lab, project, shop())
+    assert {state for _, state in originals(lab, project)} == {"running"}
+    lab.docker.projects.attached.clear()
+    await adopt(lab, project, shop())
+    assert len(lab.running(project, "web")) == 2

@@ -27,6 +27,7 @@ class FakeProjects:
             containers=tuple(sorted(self._containers(project), key=lambda found: found.name)),
             networks=tuple(sorted(name for name, of in networks.items() if of == project)),
             volumes=tuple(sorted(name for name, of in volumes.items() if of == project)),
+            guests={name: guests for name, of in networks.items() if of == project if (guests := self._guests(name))},
         )
 
     def set_aside(self, project: str, container: str) -> str:
@@ -56,6 +57,11 @@ class FakeProjects:
             raise DaemonError(f"the network {name} is still used by {', '.join(running)}")
         with self._host.effect(f"remove network {name}"):
             self._host.networks.remove_foreign(name)
+
+    def _guests(self, network: str) -> tuple[str, ...]:
+        of = self._host.networks.projects[network]
+        strangers = (f for f in self._host.foreign if f.compose_project != of and f.state == "running")
+        return tuple(sorted(f.name for f in strangers if network in self.attached.get(f.id, ())))
 
     def _containers(self, project: str) -> list[ForeignContainer]:
         return [found for found in self._host.foreign if found.compose_project == project]

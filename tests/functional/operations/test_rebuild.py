@@ -63,6 +63,7 @@ def test_a_lost_database_is_rebuilt_from_the_hosts(
     assert rebuilt == {"stack": app, "revision": 2, "revisions": [1, 2]}
     assert site.told("server", "rebuild")["result"] == [rebuilt]
 
+    assert [each["name"] for each in site.told("ps", "-p", app)] != []
     again = site.up(stack_file(app, port, "two"))
     assert (again["revision"], again["changed"], again["removed"]) == (2, [], [])
     assert containers(docker_client, app) == before
