@@ -95,22 +95,39 @@ def test_a_network_goes_once_nothing_runs_on_it(ground: Ground) -> None:
     assert ground.docker.projects.look(ground.name).networks == ()
 
 
+def set_aside_for_another(ground: Ground) -> None:
+    ground.docker.projects.set_aside("another", ground.container)
+
+
+def remove_network_for_another(ground: Ground) -> None:
+    ground.docker.projects.remove_network("another", f"{ground.name}_default")
+
+
+def use_volume_for_another(ground: Ground) -> None:
+    volume = Volume(name=f"{ground.name}_data")
+    ground.docker.volumes.ensure_volume(volume, cluster="c", stack="another", adopted=True)
+
+
+def use_volume_without_adopting(ground: Ground) -> None:
+    ground.docker.volumes.ensure_volume(Volume(name=f"{ground.name}_data"), cluster="c", stack=ground.name)
+
+
+def remove_volume(ground: Ground) -> None:
+    ground.docker.volumes.remove_volume(f"{ground.name}_data")
+
+
 @pytest.mark.parametrize(
     "touch",
     [
-        lambda ground: ground.docker.projects.set_aside("another", ground.container),
-        lambda ground: ground.docker.projects.remove_network("another", f"{ground.name}_default"),
-        lambda ground: ground.docker.volumes.ensure_volume(
-            Volume(name=f"{ground.name}_data"), cluster="c", stack="another", adopted=True
-        ),
-        lambda ground: ground.docker.volumes.ensure_volume(
-            Volume(name=f"{ground.name}_data"), cluster="c", stack=ground.name
-        ),
-        lambda ground: ground.docker.volumes.remove_volume(f"{ground.name}_data"),
+        set_aside_for_another,
+        remove_network_for_another,
+        use_volume_for_another,
+        use_volume_without_adopting,
+        remove_volume,
     ],
 )
 def test_what_is_not_of_the_project_or_not_adopted_is_never_touched(
-    ground: Ground, touch: Callable[[Ground], object]
+    ground: Ground, touch: Callable[[Ground], None]
 ) -> None:
     before = ground.docker.projects.look(ground.name)
     with pytest.raises(Foreign):
