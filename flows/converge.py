@@ -64,7 +64,7 @@ async def converge(request: Request) -> Outcome:
     """
     surveys = await survey(request)
     wanted = await wanted_revision(request, surveys)
-    plan = await make_plan(request, wanted, surveys, await doubt_of(request.stack))
+    plan = await make_plan(request, wanted, surveys, await doubt_of(request.stack, going_back=request.going_back))
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
@@ -95,10 +95,13 @@ async def wanted_revision(request: Request, surveys: Mapping[str, Survey]) -> Re
     return await preview_revision(draft, request.by, request.why)
 
 
-async def doubt_of(stack: str) -> Doubt:
-    """What cannot be trusted to be as it should be: everything, if the last change did not end well."""
+async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
+    """What cannot be trusted to be as it should be: everything, if the last change did not end well.
+
+    On the way back what runs is trusted: an instance that has been unhealthy for long must not be in the way.
+    """
     head = await read_head(stack)
-    return Doubt(stopped=not head.settled, running=not head.settled)
+    return Doubt(stopped=not head.settled, running=not head.settled and not going_back)
 
 
 async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
@@ -154,14 +157,14 @@ async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: 
 
 
 async def go_back(request: Request, number: int) -> None:
-    """The revision that served runs again, everywhere. What of it still runs is trusted, healthy or not."""
+    """The revision that served runs again, everywhere, and is on record as serving."""
     revision = (await revisions_of(request.stack, {number}))[number]
     hosts = await schedulable_hosts()
     asked = {"stack": request.stack}
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
     await record_wanted(request.stack, revision, fence=request.fence, changes=True)
     back = replace(request, going_back=True, demands=Demands())
-    plan = await make_plan(back, revision, surveys, Doubt(stopped=True))
+    plan = await make_plan(back, revision, surveys, await doubt_of(request.stack, going_back=True))
     await carry_out(request, revision, plan, prefix="go back: ")
     await record_serving(request.stack, revision, fence=request.fence)
 

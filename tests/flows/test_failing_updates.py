@@ -37,6 +37,21 @@ def assert_serving(lab: Lab, stack: str, what: str) -> None:
     assert serving & set(lab.running(stack, "web")), f"nobody serves after: {what}"
 
 
+async def test_a_neighbour_that_has_been_unhealthy_for_long_does_not_stop_the_way_back(lab: Lab, stack: str) -> None:
+    side = 'services:\n  a: {image: "stampede-test/busybox:1", healthcheck: {test: ["CMD", "true"], interval: 50ms}}'
+    await lab.deploy(stack, shop(replicas=1).replace("services:", side))
+    before = lab.world(stack)
+    (ailing,) = lab.running(stack, "a")
+    lab.docker.by_name[ailing].script = NEVER
+    lab.docker.by_name[ailing].change(health="unhealthy")
+    lab.docker.script(second_version, NEVER)
+    with pytest.raises(UpdateFailed, match="back at revision 1"):
+        await lab.deploy(stack, shop(2, replicas=1).replace("services:", side))
+    assert lab.world(stack) == before
+    outcome = await lab.rollback(stack, 1)
+    assert outcome.warnings == (f"{stack}-a-1 is unhealthy",)
+
+
 async def test_with_pause_everything_stays_as_it_is_until_the_next_deploy(lab: Lab, stack: str) -> None:
     await lab.deploy(stack, shop())
     lab.docker.script(second_version, NEVER)
