@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -111,7 +113,9 @@ def free_ports() -> Callable[[int], list[int]]:
 
 
 def pick_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A free port below those that the kernel gives to outgoing connections, which could take it before its use."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("", port))
+            return port
