@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from stampede.blocks.host_files import refill
 from stampede.deployments.host_events import InstanceEvents
 from stampede.deployments.resuming import remember, start_what_ran
 from stampede.errors import Transient
-from stampede.planning.found import FoundHost
+from stampede.planning.found import FoundHost, FoundInstance
 from stampede.tasks.this_host import ThisHost, this_host
 from stampede.tasks.threads import in_thread
 
@@ -85,7 +85,8 @@ async def write_report() -> None:
         if _Latest.sight is not None:
             _Latest.sight = Sight(_Latest.sight.found, _Latest.sight.at, docker_answers=False)
         raise
-    ours = found.model_copy(update={"foreign": ()})
+    instances = await in_thread(_with_published, host, found.instances)
+    ours = found.model_copy(update={"foreign": (), "instances": instances})
     if _Latest.sight is None or not _Latest.sight.docker_answers:
         await in_thread(refill, host.places)  # where no boot unit did it before Docker started
         for name in await in_thread(start_what_ran, host, ours.instances):
@@ -95,6 +96,22 @@ async def write_report() -> None:
     async with get_client() as client:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         await Documents(client).write_report(host.name, at, ours.model_dump(mode="json"))
+
+
+def _with_published(host: ThisHost, instances: Sequence[FoundInstance]) -> tuple[FoundInstance, ...]:
+    """The same instances, with where the balancer of this host publishes their services."""
+    balanced = {stack: host.haproxy.desired(stack) for stack in {instance.stack for instance in instances}}
+    return tuple(
+        instance.model_copy(
+            update={
+                "published": tuple(
+                    f"{listener.bind}->{listener.target}"
+                    for listener in balanced[instance.stack].listeners_of(instance.service)
+                )
+            }
+        )
+        for instance in instances
+    )
 
 
 async def _report_or_say_why_not() -> None:

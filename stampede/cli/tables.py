@@ -29,10 +29,13 @@ def show_instances(instances: Sequence[InstanceView], *, as_json: bool) -> None:
             str(each.revision),
             each.image,
             ", ".join(each.addresses.values()),
+            ", ".join(each.published),
         )
         for each in instances
     ]
-    print_table(("NAME", "STACK", "SERVICE", "HOST", "STATE", "HEALTH", "REVISION", "IMAGE", "ADDRESS"), rows)
+    print_table(
+        ("NAME", "STACK", "SERVICE", "HOST", "STATE", "HEALTH", "REVISION", "IMAGE", "ADDRESS", "PUBLISHED"), rows
+    )
 
 
 def show_history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ class InstanceView(Frozen):
     health: str
     image: str
     addresses: dict[str, str] = {}
+    published: tuple[str, ...] = ()
     revision: int
     restarts: int = 0
     created: datetime | None = None

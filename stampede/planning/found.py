@@ -17,6 +17,7 @@ class FoundInstance(Frozen):
 
     `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
     `restarts` and `restart_policy` (Docker's word) are known only where the container was looked at by itself.
+    `published` is where its service is balanced on its host, such as `*:8080->80`; the host report fills it in.
     """
 
     id: str
@@ -38,6 +39,7 @@ class FoundInstance(Frozen):
     addresses: dict[str, str] = {}
     anonymous_volumes: dict[str, str] = {}
     ports: dict[str, int] = {}
+    published: tuple[str, ...] = ()
     created_at: datetime
     started_at: datetime | None = None
     reason: str = ""
