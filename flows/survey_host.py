@@ -15,7 +15,10 @@ from stampede.tasks.revisions import told_revision
 
 
 class Survey(Frozen):
-    """`told` is the revision that the host knows of. `images` is by service, empty where no candidate was given."""
+    """`told` is the revision that the host knows of, -1 if it was left half-way.
+
+    `images` is by service, empty where no candidate was given.
+    """
 
     found: FoundHost
     told: int = 0

@@ -55,6 +55,8 @@ async def note_serving(mandate: Mandate, revision: Revision | None) -> None:
 
 
 def told_revision(stack: str) -> int:
-    """The revision that this host was last told to run; 0 for none."""
+    """The revision that this host was last told to run; 0 for none, -1 if it was never told that this one serves."""
     standing = read_standing(this_host().places, stack)
-    return standing.wanted if standing else 0
+    if standing is None:
+        return 0
+    return standing.wanted if standing.serving == standing.wanted else -1

@@ -94,6 +94,24 @@ async def test_a_removal_that_died_before_it_took_the_files_is_finished_by_the_n
     assert not (places.files / stack).exists()
 
 
+async def test_an_update_that_died_before_it_took_old_files_away_is_finished_by_the_next(
+    lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    first, second = (VAULT.format(marker=MARKER, version=n, uid=os.getuid(), gid=os.getgid()) for n in (1, 2))
+    await lab.deploy(stack, first, environ={"TOKEN": "t"})
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[roll_out.__module__], "remove_files", killed)
+        with pytest.raises(Killed):
+            await lab.deploy(stack, second, environ={"TOKEN": "t"})
+    files = lab.hosts["h1"].places.files / stack
+    assert len(list(files.iterdir())) == 3, "the token, and two versions of the settings"
+    await lab.deploy(stack, second, environ={"TOKEN": "t"})
+    assert len(list(files.iterdir())) == 2
+
+
 def everything_in(database: Path) -> str:
     """All rows of all tables as text; after `RESULTS` the results of runs, which lie there in base64."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as read:
