@@ -59,6 +59,9 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGHUP, self._look_again)
         signal.signal(signal.SIGCHLD, self._child_ended)
+        self._adopt()
+        # Only now can it be found: a signal before this would have ended it, and left what it came to stop.
+        write_pid(self.places.run / PID_FILE, this_process())
         while True:
             self._reap()
             wanted = self._wanted()
@@ -72,6 +75,16 @@ class Supervisor:
                 os.read(reader, 4096)
             except BlockingIOError:
                 continue
+
+    def _adopt(self) -> None:
+        """Afterwards what a supervisor that was killed left running is known, so that it is also stopped if need be."""
+        try:
+            self._read_services()
+        except (StampedeError, OSError) as error:
+            _say(f"service files: {error}")
+        for name, service in self.services.items():
+            if (process := read_pid(self._pid_file(name))) is not None:
+                self.kept[name] = Kept(service, process)
 
     def _end(self, *_: object) -> None:
         self.ending = True
@@ -206,7 +219,6 @@ def main() -> None:
     log, nothing = logs.open_log(places.logs / "supervisor.log"), os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    write_pid(places.run / PID_FILE, this_process())
     Supervisor(places).run()
     (places.run / PID_FILE).unlink(missing_ok=True)
 

@@ -106,9 +106,11 @@ def site_of_its_own(cluster: str = "") -> Iterator[Site]:
         site.start(free_port())
         yield site
     finally:
-        site.stampede("server", "stop", "--everything", check=False)
-        run(["umount", "--lazy", site.places.files], check=False)
-        shutil.rmtree(root, ignore_errors=True)
+        try:
+            site.stop(everything=True)
+        finally:
+            run(["umount", "--lazy", site.places.files], check=False)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
