@@ -39,15 +39,23 @@ class OwnSupervisor:
             return
         places.run.joinpath(STOPPED_FILE).touch()
         if read_pid(places.run / PID_FILE) is None:
-            _launch(places)  # one that was killed left services behind: the new one adopts them, in order to stop them
-        supervisor = read_pid(places.run / PID_FILE)
-        if supervisor is not None:
-            supervisor.send(signal.SIGTERM if everything else signal.SIGHUP)
+            _launch(places)  # one that was killed left services behind: the new one adopts them
         staying = set() if everything else {one.name for one in services.load(places).values() if one.traffic}
-        deadline = time.monotonic() + STOP_DEADLINE_S
-        while set(dict(OwnSupervisor.processes(places))) - staying - ({"supervisor"} if staying else set()):
+        ending = signal.SIGTERM if everything else signal.SIGHUP
+        deadline, told = time.monotonic() + STOP_DEADLINE_S, None
+        while left := {name for name, _ in OwnSupervisor.processes(places)} - staying:
             if time.monotonic() > deadline:
                 raise StampedeError(f"The services did not stop within {STOP_DEADLINE_S:.0f} s")
+            supervisor = read_pid(places.run / PID_FILE)
+            if supervisor is None and left != {"supervisor"}:
+                _launch(
+                    places
+                )  # one that was killed left services behind: a new one adopts them, in order to stop them
+            elif supervisor is not None and supervisor != told:
+                supervisor.send(ending)
+                told = supervisor
+            elif left == {"supervisor"} and staying:
+                return
             time.sleep(0.1)
 
     @staticmethod
