@@ -62,9 +62,9 @@ def _web(version: int) -> dict[str, Any]:
         "healthcheck": {
             "test": ["CMD", "python3", "-c", _HEALTHY],
             "interval": "1s",
-            "timeout": "5s",
+            "timeout": "10s",
             "retries": 5,
-            "start_period": "20s",
+            "start_period": "60s",
         },
         "stop_grace_period": "12s",
         "deploy": {
@@ -80,5 +80,5 @@ def _redis() -> dict[str, Any]:
         "command": ["redis-server", "/etc/redis/shop.conf"],
         "configs": [{"source": "redis", "target": "/etc/redis/shop.conf"}],
         "secrets": ["redis-auth"],
-        "healthcheck": {"test": ["CMD-SHELL", _PING], "interval": "1s", "timeout": "5s", "start_period": "20s"},
+        "healthcheck": {"test": ["CMD-SHELL", _PING], "interval": "1s", "timeout": "10s", "start_period": "60s"},
     }

@@ -8,6 +8,7 @@ concurrent. There is no setting for this; the two names below are public, and a 
 from __future__ import annotations
 
 import argparse
+import gc
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
@@ -18,6 +19,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 KEEP_ALIVE_S = 5
+GARBAGE_THRESHOLD = 10_000  # objects more than before; Python's default is 700
 
 
 class ImmediateSqlite(AioSqliteConfiguration):
@@ -36,6 +38,16 @@ def use_immediate_transactions() -> None:
         set_database_config(ImmediateSqlite(url))
 
 
+def keep_garbage_collection_short() -> None:
+    """Afterwards what has been imported is looked at no more: 400,000 objects that live as long as the server does.
+
+    Going through them again and again took 7 % of the processor time of a server at work.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     words = argparse.ArgumentParser(prog="stampede-server", description="Prefect's server for Stampede")
@@ -44,6 +56,7 @@ def main() -> None:
     chosen = words.parse_args()
     use_immediate_transactions()
     app = create_app(final=True)
+    keep_garbage_collection_short()
     uvicorn.run(app, host=chosen.host, port=chosen.port, timeout_keep_alive=KEEP_ALIVE_S, log_level="warning")
 
 
