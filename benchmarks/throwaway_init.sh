@@ -22,7 +22,9 @@ ip link set lo up
 ip link add host0 type bridge
 ip addr add 10.77.0.1/24 dev host0
 ip link set host0 up
-ip route add default via 10.77.0.254
+ip route add unreachable default
+# A swarm asks a registry for each image, although it has it. Where there is none, the answer has to come at once.
+echo nameserver 127.0.0.1 > "$FOLDER/resolv.conf" && mount --bind "$FOLDER/resolv.conf" /etc/resolv.conf
 echo 1 > /proc/sys/net/ipv4/ip_forward
 exec dockerd --host "unix://$FOLDER/docker.sock" --data-root "$FOLDER/data" --exec-root /run/docker \
     --pidfile /run/docker.pid --userland-proxy=false --iptables=true

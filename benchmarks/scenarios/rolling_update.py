@@ -79,6 +79,6 @@ def _result(ours: Updates, theirs: Updates) -> Result:
         INCLUDES.format(connections=CONNECTIONS),
         ("", f"median of {len(ours.seconds)}", "requests", "failed", f"{stampede.NAME} takes … times as long"),
         tuple(rows),
-        (Target("failed requests", float(ours.failed), 0.0, ""),),
+        (Target("failed requests of stampede", float(ours.failed), 0.0, "requests"),),
         {stampede.NAME: ours.seconds, swarm.STACK: theirs.seconds},
     )
