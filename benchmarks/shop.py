@@ -61,7 +61,7 @@ def _web(version: int) -> dict[str, Any]:
         "secrets": ["redis-auth"],
         "healthcheck": {
             "test": ["CMD", "python3", "-c", _HEALTHY],
-            "interval": "1s",
+            "interval": "3s",
             "timeout": "10s",
             "retries": 5,
             "start_period": "60s",
@@ -80,5 +80,5 @@ def _redis() -> dict[str, Any]:
         "command": ["redis-server", "/etc/redis/shop.conf"],
         "configs": [{"source": "redis", "target": "/etc/redis/shop.conf"}],
         "secrets": ["redis-auth"],
-        "healthcheck": {"test": ["CMD-SHELL", _PING], "interval": "1s", "timeout": "10s", "start_period": "60s"},
+        "healthcheck": {"test": ["CMD-SHELL", _PING], "interval": "3s", "timeout": "10s", "start_period": "60s"},
     }

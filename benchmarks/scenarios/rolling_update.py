@@ -20,7 +20,8 @@ from benchmarks.swarm_balancer import balancer
 
 INCLUDES = """\
 The web tier and the Redis of `examples/shop`; the image goes from `web:1` to `web:2` and back, start-first, one \
-replica at a time, `monitor: 1s`, health checks every second. Timed is the command until all old containers are gone; \
+replica at a time, `monitor: 1s`, health checks every 3 s (Docker runs \
+the first one after that time, Stampede at once). Timed is the command until all old containers are gone; \
 wrk keeps {connections} connections busy from a second before until a second after it, and the machine with it. \
 *stampede* balances by itself. A swarm cannot balance here at all (its routing mesh needs IPVS, which this kernel \
 lacks), so it gets what is usual beside it: an HAProxy in its network that finds the tasks by DNS, with the same \
