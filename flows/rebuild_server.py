@@ -49,6 +49,8 @@ async def rebuild_stack(stack: str, memories: Iterable[HostMemory], requested_by
         revisions = sorted({number for memory in memories for number in memory.revisions})
         if newest.wanted:
             latest = max(revisions, default=newest.wanted)
-            await ensure_head(stack, Head(latest=latest, wanted=newest.wanted, serving=newest.serving))
+            served = tuple(number for number in revisions if number <= newest.serving)  # which failed, nobody knows
+            head = Head(latest=latest, wanted=newest.wanted, serving=newest.serving, served=served)
+            await ensure_head(stack, head)
             await register_stack(stack)
     return Rebuilt(stack=stack, revision=newest.wanted, revisions=tuple(revisions))

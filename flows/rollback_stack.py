@@ -20,14 +20,14 @@ async def rollback_stack(
     requested_by: str = "",
     why: str = "",
 ) -> Outcome:
-    """Afterwards the stack runs `revision`, with the images it had: by default the one before the wanted one,
-    or the latest if the stack was removed.
+    """Afterwards the stack runs `revision`, with the images it had: by default the last that served before the wanted
+    one, or before the stack was removed.
 
     Raises: UnknownName if that revision is not kept, BadInput if there is none before, StackLocked.
     """
     async with stack_lock(stack, why=why or "rollback", wait_s=wait_for_lock_s) as lock:
         head = await read_head(stack)
-        number = revision if revision is not None else (head.wanted - 1 if head.wanted else head.latest)
+        number = revision if revision is not None else head.before
         if number < 1:
             raise BadInput(f"{stack} has no earlier revision", f"stampede history -p {stack} lists those that are kept")
         earlier = await read_revision(stack, number)

@@ -16,6 +16,7 @@ CANDIDATE_TYPE = "stampede-candidate"
 REVISION_TYPE = "stampede-revision"
 HOST_REPORT_TYPE = "stampede-host-report"
 REGISTRY_LOGIN_TYPE = "stampede-registry-login"
+REMEMBERED_SERVED = 20
 _PLAIN = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -45,7 +46,7 @@ class Head(Frozen):
 
     0 is none: `wanted` of a stack that was removed, `serving` of one whose first deploy has not ended. The stack's
     deployments have the defaults of revision `registered`. Not `settled` means that the last change did not end well:
-    what it left is not trusted, but proven by the next one.
+    what it left is not trusted, but proven by the next one. `served` are the last ones that were rolled out whole.
     """
 
     latest: int = 0
@@ -53,6 +54,18 @@ class Head(Frozen):
     serving: int = 0
     registered: int = 0
     settled: bool = True
+    served: tuple[int, ...] = ()
+
+    @property
+    def before(self) -> int:
+        """The revision to go back to: the last that served before the wanted one, which may never have; 0 for none."""
+        return max((number for number in self.served if number < (self.wanted or self.latest + 1)), default=0)
+
+    def now_serving(self, number: int) -> Head:
+        """The stack is as this revision says; with 0 it is gone."""
+        served = (*(n for n in self.served if n != number), *((number,) if number else ()))
+        known = {"wanted": number, "serving": number, "registered": number, "settled": True}
+        return self.model_copy(update={**known, "served": served[-REMEMBERED_SERVED:]})
 
 
 class Revision(Frozen):

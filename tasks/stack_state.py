@@ -158,7 +158,7 @@ async def record_serving(stack: str, revision: Revision | None, *, fence: int) -
     """
     head = await read_head(stack)
     number = revision.number if revision else 0
-    recorded = head.model_copy(update={"wanted": number, "serving": number, "registered": number, "settled": True})
+    recorded = head.now_serving(number)
     if recorded == head:
         return
     await check_not_overtaken(stack, fence)
