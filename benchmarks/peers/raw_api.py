@@ -41,6 +41,7 @@ class RawApi(AbstractContextManager["RawApi"]):
 
     def __init__(self, threads: int = 4) -> None:
         self.threads = threads
+        self.best_threads: int | None = None
         self._host = DockerHost()
         # Untyped: the SDK's published stubs lack half of its low-level client.
         self._api: Any = docker.APIClient(version="auto", timeout=120, num_pools=4, max_pool_size=64)

@@ -13,10 +13,11 @@ from benchmarks.stacks import Sleepers
 
 CONTAINERS = 50
 THREADS = (1, 2, 4, 8)
+TRIAL_CONTAINERS, TRIALS = 16, 3
 LIMITS = {raw_api.NAME: 1.15, compose.NAME: 1.0}
 INCLUDES = """\
 Every contender makes one network and the same containers (`busybox sleep` under `init`) from nothing. *{raw}*: \
-create and start with the bodies that Stampede uses, by {threads} threads, the fastest of 1, 2, 4 and 8 in a trial \
+create and start with the bodies that Stampede uses, by {threads} threads, the fastest of 1, 2, 4 and 8 in trials \
 before. *stampede* is the whole command `stampede up`: start of Python, resolving the file, storing a revision, flow \
 runs, and waiting until each container has run for 1 s without a crash (`update_config.monitor`). *docker-compose* \
 is `up -d`, which does not look at containers it has started. *docker service create* and *docker stack deploy* run \
@@ -42,7 +43,7 @@ def of_many_services(lab: Lab, rounds: int) -> Result:
 def _deploy(lab: Lab, rounds: int, stack: Sleepers, title: str, others: tuple[Contender, ...]) -> Result:
     lab.be_ready()
     limit = lab.raw_api
-    limit.threads = best_threads(lab, stack)
+    limit.threads = best_threads(lab)
     contenders = [
         Contender(
             raw_api.NAME,
@@ -60,10 +61,13 @@ def _deploy(lab: Lab, rounds: int, stack: Sleepers, title: str, others: tuple[Co
     return of_turns(title, includes, take_turns(contenders, rounds), stampede.NAME, limits)
 
 
-def best_threads(lab: Lab, stack: Sleepers) -> int:
-    """With how many threads the raw API is fastest here, by the median of two trials."""
-    say("  looking for the best parallelism of the raw API")
+def best_threads(lab: Lab) -> int:
+    """With how many threads the raw API is fastest here, by the median of trials with fewer containers. Tried once."""
     limit = lab.raw_api
+    if limit.best_threads is not None:
+        return limit.best_threads
+    say("  looking for the best parallelism of the raw API")
+    stack = Sleepers.replicas(f"bench-t-{secrets.token_hex(2)}", lab.size(TRIAL_CONTAINERS))
     medians: dict[int, float] = {}
     for threads in THREADS:
         limit.threads = threads
@@ -73,5 +77,6 @@ def best_threads(lab: Lab, stack: Sleepers) -> int:
             act=limit.deploy,
             after=lambda: limit.remove(stack),
         )
-        medians[threads] = statistics.median(take_turns([trial], 2)[trial.name])
-    return min(medians, key=lambda threads: medians[threads])
+        medians[threads] = statistics.median(take_turns([trial], TRIALS)[trial.name])
+    limit.best_threads = min(medians, key=lambda threads: medians[threads])
+    return limit.best_threads

@@ -8,6 +8,7 @@ from benchmarks.lab import Lab
 from benchmarks.measure import Contender, take_turns
 from benchmarks.peers import compose, raw_api, stampede
 from benchmarks.results import Result, of_turns
+from benchmarks.scenarios.deploy import best_threads
 from benchmarks.stacks import Sleepers
 
 FROM, TO = 10, 60
@@ -23,6 +24,7 @@ def run(lab: Lab, rounds: int) -> Result:
     few = Sleepers.replicas(name, lab.size(FROM))
     many = few.scaled(lab.size(TO))
     limit = lab.raw_api
+    limit.threads = best_threads(lab)
 
     def few_by_hand() -> None:
         limit.prepare(few)
