@@ -9,13 +9,15 @@ been away; at boot `python -m stampede.deployments.resuming` does.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stampede.control_plane.services import write_private
-from stampede.errors import StampedeError
+from stampede.errors import DaemonError, StampedeError, Transient
 from stampede.places import Places
 from stampede.planning.found import FoundInstance
 from stampede.tasks.this_host import ThisHost, this_host
@@ -23,6 +25,8 @@ from stampede.tasks.this_host import ThisHost, this_host
 # dockerd gives containers 15 s when it stops; one that ended that long ago, with dockerd still there, ended by itself.
 ENDED_BY_ITSELF_S = 30.0
 _NEVER_RESTARTED = ("", "no")
+_UP = ("running", "restarting", "paused")
+_log = logging.getLogger("stampede.resuming")
 
 Ran = Mapping[str, float]
 """Names of containers that shall run again after an interruption, with when they were first seen ended (0: running)."""
@@ -56,16 +60,35 @@ def remembered(places: Places) -> dict[str, float]:
 
 
 def start_what_ran(host: ThisHost, seen: Iterable[FoundInstance]) -> list[str]:
-    """Afterwards what is remembered and has ended runs again. Returns names.
+    """Afterwards what is remembered and has ended runs again, but never beside another one of its slot.
 
-    Raises: DaemonError if one cannot start.
+    A change that was interrupted may have left an old instance that it stopped; two at once would write to one volume.
+    One that cannot start is told of in the log and does not keep the others from it. Returns names.
+
+    Raises: Transient while Docker is away.
     """
     ran, started = remembered(host.places), []
-    for instance in seen:
-        if instance.name in ran and instance.state == "exited":
+    for instance in only_one_of_each_slot(seen):
+        if instance.name not in ran:
+            continue
+        try:
             host.docker.containers.start(instance.id)
+        except Transient:
+            raise
+        except DaemonError as error:
+            _log.warning("%s ran when Docker went down, and cannot start: %s", instance.name, error)
+        else:
             started.append(instance.name)
     return started
+
+
+def only_one_of_each_slot(seen: Iterable[FoundInstance]) -> list[FoundInstance]:
+    """The newest instance of every slot in which none is up, if it has ended."""
+    slots: dict[tuple[str, str, int], list[FoundInstance]] = defaultdict(list)
+    for instance in sorted(seen, key=lambda found: found.created_at):
+        slots[instance.stack, instance.service, instance.slot].append(instance)
+    resting = (there for there in slots.values() if not any(one.state in _UP for one in there))
+    return [there[-1] for there in resting if there[-1].state == "exited"]
 
 
 def main() -> None:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stampede.deployments.resuming import ENDED_BY_ITSELF_S, remember, remembered, still_to_run
+from stampede.deployments.resuming import (
+    ENDED_BY_ITSELF_S,
+    only_one_of_each_slot,
+    remember,
+    remembered,
+    still_to_run,
+)
 from stampede.places import Places
 from stampede.planning.found import FoundInstance
 
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 def instance(name: str, **more: Any) -> FoundInstance:
-    about = {"state": "running", "restart_policy": "on-failure"} | more
+    about = {"state": "running", "restart_policy": "on-failure", "slot": 1, "created_at": MADE} | more
     return FoundInstance(
         id=name,
         name=name,
         host="h1",
         stack="shop",
         service="web",
-        slot=1,
         revision=1,
         spec_hash="1:0",
         image="web:1",
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         **about,
     )
 
 
-def ended(name: str, code: int = 0) -> FoundInstance:
-    return instance(name, state="exited", exit_code=code)
+def ended(name: str, code: int = 0, **more: Any) -> FoundInstance:
+    return instance(name, state="exited", exit_code=code, **more)
 
 
 def test_what_runs_is_remembered() -> None:
@@ -61,3 +67,23 @@ def test_the_memory_is_a_file_of_the_host(places: Places) -> None:
     places.host.mkdir(parents=True)
     remember(places, [instance("web")], 1.0)
     assert remembered(places) == {"web": 0.0}
+
+
+def test_an_old_instance_that_a_change_stopped_never_starts_beside_the_new_one() -> None:
+    assert only_one_of_each_slot([ended("old"), instance("new", created_at=MADE + timedelta(hours=1))]) == []
+    assert only_one_of_each_slot([instance("old"), ended("new", created_at=MADE + timedelta(hours=1))]) == []
+
+
+def test_of_two_that_docker_stopped_only_the_newest_starts() -> None:
+    old, new = ended("old"), ended("new", created_at=MADE + timedelta(hours=1))
+    assert only_one_of_each_slot([new, old]) == [new]
+
+
+def test_nothing_starts_where_the_new_instance_was_made_but_not_started() -> None:
+    made = instance("new", state="created", created_at=MADE + timedelta(hours=1))
+    assert only_one_of_each_slot([ended("old"), made]) == []
+
+
+def test_each_slot_has_its_own() -> None:
+    first, second = ended("web-1"), ended("web-2", slot=2)
+    assert only_one_of_each_slot([first, second]) == [first, second]
