@@ -10,6 +10,7 @@ from stampede.planning.changes import Lane, Roll, Stage, Wave
 from stampede.planning.dependencies import levels
 from stampede.planning.found import FoundInstance
 from stampede.planning.slots import removal
+from stampede.planning.update_order import single_writer
 from stampede.stackfile.models import Service, Stack
 
 Claim = tuple[str, ...]
@@ -20,8 +21,9 @@ def leaving_stages(
 ) -> tuple[list[Stage], list[Stage]]:
     """Stages before everything else, and stages after it.
 
-    What leaves goes last, when everything new serves; only what holds a name, port or address that a new service wants
-    makes room first. When the whole stack goes, services stop before those they depend on.
+    What leaves goes last, when everything new serves; only what holds a name, port, address or data that another
+    service wants for itself makes room first, as a database does that got another name. When the whole stack goes,
+    services stop before those they depend on.
     """
     if wanted is None:
         return [], _in_reverse(leaving, before)
@@ -65,9 +67,11 @@ def _claims_of(found: FoundInstance, before: Mapping[int, Stack]) -> set[Claim]:
 
 
 def _claims(service: Service) -> set[Claim]:
-    """What only one container of a host can have: a name, a port that Docker publishes, an address."""
+    """What only one container of a host can have: a name, a port that Docker publishes, an address, data to write."""
     claims: set[Claim] = {("name", service.container_name)} if service.container_name else set()
     own_ports = [port for port in service.ports if port.published and not is_balanced(service, port)]
     claims |= {("port", port.protocol, str(port.published)) for port in own_ports}
+    if single_writer(service) and service.deploy.update_config.order != "start-first":
+        claims |= {("data", m.source) for m in service.volumes if m.source and m.type != "tmpfs" and not m.read_only}
     claims |= {("address", name, at.ipv4_address) for name, at in service.networks.items() if at.ipv4_address}
     return claims | ({("mac", service.mac_address)} if service.mac_address else set())

@@ -22,7 +22,7 @@ def update_order(service: Service, *, carries_anonymous: bool) -> tuple[Order, s
         return "stop-first", obstacle, warning
     if asked == "stop-first":
         return "stop-first", "the file asks for it", ""
-    writer = _single_writer(service, carries_anonymous)
+    writer = single_writer(service, carries_anonymous=carries_anonymous)
     if writer and asked == "start-first":
         return "start-first", "", f"start-first, as the file asks: {writer}, and old and new will both have it open"
     if writer:
@@ -61,7 +61,8 @@ def only_one_at_a_time(service: Service) -> str:
     return ""
 
 
-def _single_writer(service: Service, carries_anonymous: bool) -> str:
+def single_writer(service: Service, *, carries_anonymous: bool = False) -> str:
+    """What this service writes to, if it has one instance, which expects to be alone; empty otherwise."""
     if service.replicas > 1:
         return ""  # its instances share what they mount all the time
     for mount in service.volumes:

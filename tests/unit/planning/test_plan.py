@@ -245,6 +245,12 @@ def test_what_leaves_goes_last_but_makes_room_first_where_it_is_in_the_way() -> 
     assert order_of(plan) == [["named"], ["new", "other"], ["old"]]
 
 
+def test_a_database_that_got_another_name_never_runs_twice_on_its_volume() -> None:
+    assert order_of(plan_for(world_with(db=DATA), database=DATA)) == [["db"], ["database"]]
+    asked = DATA | {"deploy": {"update_config": {"order": "start-first"}}}
+    assert order_of(plan_for(world_with(db=asked), database=asked)) == [["database"], ["db"]]
+
+
 def test_a_stack_is_taken_away_in_the_reverse_order_of_its_start() -> None:
     world = world_with(web={"depends_on": {"db": {"condition": "service_started"}}} | PUBLISHED, db=DATA)
     plan = world.plan(None)[0]
