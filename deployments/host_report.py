@@ -21,7 +21,7 @@ from stampede.blocks.documents import Documents
 from stampede.blocks.host_files import refill
 from stampede.deployments.host_events import InstanceEvents
 from stampede.deployments.resuming import remember, start_what_ran
-from stampede.errors import Transient
+from stampede.errors import StampedeError, Transient
 from stampede.planning.found import FoundHost, FoundInstance
 from stampede.tasks.this_host import ThisHost, this_host
 from stampede.tasks.threads import in_thread
@@ -88,7 +88,7 @@ async def write_report() -> None:
     instances = await in_thread(_with_published, host, found.instances)
     ours = found.model_copy(update={"foreign": (), "instances": instances})
     if _Latest.sight is None or not _Latest.sight.docker_answers:
-        await in_thread(refill, host.places)  # where no boot unit did it before Docker started
+        await in_thread(_put_files_back, host)
         for name in await in_thread(start_what_ran, host, ours.instances):
             _log.info("%s runs again: it ran when Docker went down", name)
     await in_thread(remember, host.places, ours.instances, time.time())
@@ -96,6 +96,14 @@ async def write_report() -> None:
     async with get_client() as client:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         await Documents(client).write_report(host.name, at, ours.model_dump(mode="json"))
+
+
+def _put_files_back(host: ThisHost) -> None:
+    """Where no boot unit did it before Docker started. A copy that is damaged must not silence the whole host."""
+    try:
+        refill(host.places)
+    except StampedeError as error:
+        _log.warning("%s", error)
 
 
 def _with_published(host: ThisHost, instances: Sequence[FoundInstance]) -> tuple[FoundInstance, ...]:

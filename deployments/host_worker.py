@@ -127,14 +127,18 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
         """
         try:
             if await self._propose_pending_state(flow_run):
-                await self._run_here(flow_run)
+                await self._run_or_say_why_not(flow_run)
+        finally:
+            self._release_limit_slot(flow_run.id)
+            self._submitting_flow_run_ids.discard(flow_run.id)
+
+    async def _run_or_say_why_not(self, flow_run: FlowRun) -> None:
+        try:
+            await self._run_here(flow_run)
         except Exception as error:
             # Whatever one run meets, it must not end the group in which the others run.
             self._logger.exception("flow run %s could not be run", flow_run.id)
             await self._propose_crashed_state(flow_run, f"The worker could not run it: {error!r}")
-        finally:
-            self._release_limit_slot(flow_run.id)
-            self._submitting_flow_run_ids.discard(flow_run.id)
 
     async def _run_here(self, flow_run: FlowRun) -> None:
         """Run to the end; a run that is cancelled counts as over only when its code has ended."""
@@ -221,7 +225,7 @@ class HostWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResul
 
     async def _resume(self, flow_run: FlowRun) -> None:
         try:
-            await self._run_here(flow_run)
+            await self._run_or_say_why_not(flow_run)
         finally:
             self._submitting_flow_run_ids.discard(flow_run.id)
 
