@@ -85,7 +85,7 @@ def scale(
 
 def rollback(
     revision: Annotated[
-        int | None, typer.Argument(metavar="[REVISION]", min=1, help="Default: the one before the newest.")
+        int | None, typer.Argument(metavar="[REVISION]", min=1, help="Default: the last that served before.")
     ] = None,
     file: options.Files = None,
     project_name: options.Project = None,
