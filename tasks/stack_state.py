@@ -130,38 +130,54 @@ async def check_not_overtaken(stack: str, fence: int) -> None:
         )
 
 
-@task(task_run_name="record what is wanted of {stack}", **NO_RECORD)
 async def record_wanted(stack: str, revision: Revision | None, *, fence: int, changes: bool) -> None:
     """Afterwards this revision is stored, and is the wanted one. None (the stack shall go) leaves that as it was.
 
-    `changes` says that something has to change: until `record_serving`, the stack is not settled. Raises: Fenced.
+    `changes` says that something has to change: until `record_serving`, the stack is not settled. What is on record
+    already is no task. Raises: Fenced.
     """
+    head = await read_head(stack)
+    if _begun(head, revision, changes) != head:
+        await write_wanted(stack, revision, fence=fence, changes=changes)
+
+
+@task(task_run_name="record what is wanted of {stack}", **NO_RECORD)
+async def write_wanted(stack: str, revision: Revision | None, *, fence: int, changes: bool) -> None:
+    """`record_wanted` where something has to be written."""
     await check_not_overtaken(stack, fence)
     head = await read_head(stack)
-    begun = head.model_copy(update={"settled": head.settled and not changes})
-    if revision:
-        latest = max(head.latest, revision.number)
-        begun = begun.model_copy(update={"wanted": revision.number, "latest": latest})
-        if latest > head.latest:
-            async with get_client() as client:
-                await Documents(client).create_revision(revision)
+    if revision and revision.number > head.latest:
+        async with get_client() as client:
+            await Documents(client).create_revision(revision)
+    begun = _begun(head, revision, changes)
     if begun != head:
         await write_head(stack, begun)
 
 
-@task(task_run_name="record what serves of {stack}", **NO_RECORD)
+def _begun(head: Head, revision: Revision | None, changes: bool) -> Head:
+    begun = head.model_copy(update={"settled": head.settled and not changes})
+    if revision is None:
+        return begun
+    return begun.model_copy(update={"wanted": revision.number, "latest": max(head.latest, revision.number)})
+
+
 async def record_serving(stack: str, revision: Revision | None, *, fence: int) -> None:
     """Afterwards this revision is on record as serving (None: the stack is gone), and very old ones are forgotten.
 
-    The stack's deployments have its defaults, or are gone. When all that is so already, nothing is asked or written.
-    Raises: Fenced.
+    The stack's deployments have its defaults, or are gone. What is on record already is no task. Raises: Fenced.
     """
+    head = await read_head(stack)
+    if head.now_serving(revision.number if revision else 0) != head:
+        await write_serving(stack, revision, fence=fence)
+
+
+@task(task_run_name="record what serves of {stack}", **NO_RECORD)
+async def write_serving(stack: str, revision: Revision | None, *, fence: int) -> None:
+    """`record_serving` where something has to be written."""
+    await check_not_overtaken(stack, fence)
     head = await read_head(stack)
     number = revision.number if revision else 0
     recorded = head.now_serving(number)
-    if recorded == head:
-        return
-    await check_not_overtaken(stack, fence)
     async with get_client() as client:
         if revision:
             await ensure_stack_deployments(client, stack, form_defaults(revision))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import docker
+from docker.errors import APIError
 
 from benchmarks.stacks import Sleepers
 from stampede.addresses import assign, network_subnet
@@ -25,6 +27,8 @@ from stampede.planning.instances import Instance
 from tests.lab.images import BUSYBOX
 
 NAME = "raw API"
+NETWORK_GONE_WITHIN_S = 20.0
+FORBIDDEN = 403  # "has active endpoints"
 CLUSTER = f"bench-{secrets.token_hex(3)}"
 
 
@@ -94,7 +98,20 @@ class RawApi(AbstractContextManager["RawApi"]):
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(lambda entry: self._api.remove_container(entry["Id"], force=True), found))
         for network in self._api.networks(filters={"label": list(labels)}):
-            self._api.remove_network(network["Id"])
+            self._remove_network(network["Id"])
+
+    def _remove_network(self, network: str) -> None:
+        """A busy daemon takes a moment to let the last endpoints go."""
+        deadline = time.monotonic() + NETWORK_GONE_WITHIN_S
+        while True:
+            try:
+                self._api.remove_network(network)
+            except APIError as error:
+                if error.status_code != FORBIDDEN or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def _revision(self, stack: Sleepers) -> Revision:
         services = {
