@@ -80,6 +80,8 @@ async def converge(request: Request) -> Outcome:
 async def survey(request: Request) -> dict[str, Survey]:
     """What every host has, and the images of a candidate that has not been resolved yet."""
     asked: dict[str, Any] = {"stack": request.stack}
+    if not request.dry_run:
+        asked["mandate"] = _mandate(request)
     if request.candidate:
         asked |= {"candidate": request.candidate, "pull": request.pull, "build": request.build}
     hosts = await schedulable_hosts()
@@ -181,9 +183,13 @@ async def carry_out(request: Request, wanted: Revision | None, plan: Plan, prefi
 
 def _orders(request: Request, wanted: Revision | None, batch: Mapping[str, HostWork]) -> dict[str, dict[str, Any]]:
     """Parameters of `roll_out` for each host."""
-    mandate = Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))
+    mandate = _mandate(request)
     number = wanted.number if wanted else 0
     return {
         host: {"stack": request.stack, "revision": number, "mandate": mandate, "work": work}
         for host, work in batch.items()
     }
+
+
+def _mandate(request: Request) -> Mandate:
+    return Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))

@@ -10,6 +10,7 @@ from stampede.frozen import Frozen
 from stampede.planning.found import FoundHost
 from stampede.planning.instances import Image
 from stampede.tasks.images import resolve_images
+from stampede.tasks.mandate import Mandate
 from stampede.tasks.reading import read_found
 from stampede.tasks.revisions import told_revision
 
@@ -26,11 +27,17 @@ class Survey(Frozen):
 
 
 @flow(name="survey-host", persist_result=True)
-async def survey_host(stack: str, candidate: str = "", pull: str | None = None, build: bool = False) -> Survey:
+async def survey_host(
+    stack: str, candidate: str = "", pull: str | None = None, build: bool = False, mandate: Mandate | None = None
+) -> Survey:
     """What this host has of `stack`; with a candidate, its images are on this host afterwards (pulled or built).
 
-    Raises: ImageMissing, RegistryUnreachable, DaemonUnavailable, DaemonError naming the build step that failed.
+    With a mandate, no earlier change touches anything from before the look on: what was seen stays true until the plan
+    that is made from it is carried out.
+    Raises: ImageMissing, RegistryUnreachable, DaemonUnavailable, DaemonError naming the build step that failed, Fenced.
     """
+    if mandate:
+        mandate.check()
     if not candidate:
         return Survey(found=await read_found(stack), told=told_revision(stack))
     found, images = await asyncio.gather(read_found(stack), resolve_images(stack, candidate, pull, build))

@@ -6,7 +6,7 @@ import pytest
 
 from stampede.errors import DaemonError, DaemonUnavailable, Fenced, UpdateFailed, UpdatePaused
 from stampede.planning.instances import Instance
-from stampede.tasks.fences import check_fence
+from stampede.tasks.fences import check_fence, highest_fence
 from tests.fakes.docker import Script
 from tests.flows.lab import Lab
 from tests.flows.stack_files import shop
@@ -85,10 +85,21 @@ async def test_a_fenced_change_touches_nothing_and_does_not_go_back(lab: Lab, st
     await lab.deploy(stack, shop())
     before = lab.world(stack)
     check_fence(lab.hosts["h1"].places, stack, 1000)
+    lab.gate.calm()
     with pytest.raises(Fenced):
         await lab.deploy(stack, shop(2))
+    assert lab.gate.passed == []
     assert lab.world(stack) == before
     assert (await lab.head(stack)).serving == 1
+
+
+async def test_from_its_look_at_a_host_on_a_change_has_overtaken_all_earlier_ones(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    places, seen = lab.hosts["h1"].places, list[int]()
+    earlier = highest_fence(places, stack)
+    lab.gate.seen = lambda _: seen.append(highest_fence(places, stack))
+    await lab.deploy(stack, shop(2))
+    assert seen[0] > earlier
 
 
 async def test_a_change_that_is_overtaken_in_the_middle_stops_there(lab: Lab, stack: str) -> None:
