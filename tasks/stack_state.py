@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from stampede.blocks.documents import Documents
 from stampede.documents import Head, Revision, document_name, head_name
-from stampede.errors import Fenced, UnknownName
+from stampede.errors import BadInput, Fenced, UnknownName
 from stampede.frozen import Frozen
 from stampede.locking import fence_name
 from stampede.planning.instances import Image
@@ -74,9 +74,14 @@ async def revisions_of(stack: str, numbers: Iterable[int]) -> dict[int, Revision
 
 
 async def draft_from_candidate(stack: str, candidate: str) -> Draft:
-    """What a client stored. The salt of the stack's revisions is kept, so that hashes stay comparable."""
+    """What a client stored. The salt of the stack's revisions is kept, so that hashes stay comparable.
+
+    Raises: UnknownName, BadInput for the candidate of another stack, which is not under this one's lock.
+    """
     async with get_client() as client:
         document = await Documents(client).read_candidate(candidate)
+    if (named := document.get("name")) != stack:
+        raise BadInput(f"the stack file of candidate {candidate} is called {named}, not {stack}", "name that stack")
     head = await read_head(stack)
     latest = (await revisions_of(stack, {head.latest})).get(head.latest)
     return Draft(stack=stack, document=document, salt=latest.salt if latest else secrets.token_hex(16))

@@ -110,6 +110,13 @@ async def test_a_network_that_would_be_made_otherwise_is_refused(lab: Lab, stack
     assert (await lab.head(stack)).wanted == 1
 
 
+async def test_the_stack_file_of_another_stack_is_refused(lab: Lab, stack: str) -> None:
+    other = await lab.store(f"{stack}2", shop())
+    with pytest.raises(BadInput, match=f"{stack}2"):
+        await deploy_stack(stack=stack, candidate=other)
+    assert lab.found(f"{stack}2") == []
+
+
 async def test_a_stack_that_was_never_deployed_is_unknown(lab: Lab, stack: str) -> None:
     with pytest.raises(UnknownName, match=stack):
         await deploy_stack(stack=stack)
