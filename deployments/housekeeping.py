@@ -15,7 +15,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_logger
 
-from stampede.containers.image_names import kept_tag
+from stampede.containers.image_names import kept_stack, kept_tag
 from stampede.documents import CANDIDATE_TYPE, REVISION_TYPE, Revision
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
@@ -35,14 +35,24 @@ async def keep_house() -> None:
 
 
 async def prune_images(unneeded_before: Collection[str]) -> frozenset[str]:
-    """Afterwards those of `unneeded_before` that still nobody needs are gone. Returns what is unneeded now."""
+    """Afterwards those of `unneeded_before` that still nobody needs are gone. Returns what is unneeded now.
+
+    Only of stacks that the server has revisions of: the others are another installation's on the same Docker daemon,
+    or of a server that lost its database and has not been rebuilt yet.
+    """
     images = this_host().docker.images
     kept = await in_thread(images.kept)
     async with get_client() as client:
-        unneeded = frozenset(kept) - await needed_tags(client)
+        unneeded = unneeded_of(kept, await needed_tags(client))
     for name in await in_thread(images.prune, unneeded & frozenset(unneeded_before)):
         _log.info("removed image %s, which no kept revision needs", name)
     return unneeded
+
+
+def unneeded_of(kept: Collection[str], needed: Collection[str]) -> frozenset[str]:
+    """Tags of ours that no revision needs, of those stacks of which something is needed."""
+    known = {kept_stack(tag) for tag in needed}
+    return frozenset(tag for tag in kept if kept_stack(tag) in known) - frozenset(needed)
 
 
 async def needed_tags(client: PrefectClient) -> frozenset[str]:

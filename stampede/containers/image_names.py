@@ -18,6 +18,11 @@ def kept_tag(stack: str, service: str, identity: str) -> str:
     return f"{KEPT}{_component(stack)}/{_component(service)}:{digits}"
 
 
+def kept_stack(tag: str) -> str:
+    """The stack of one of these tags, as `kept_tag` spells it."""
+    return tag.removeprefix(KEPT).partition("/")[0]
+
+
 def _component(name: str) -> str:
     """A name as a repository component, which may only hold lower-case words separated by single marks."""
     return "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "x"
