@@ -42,9 +42,14 @@ class Places:
         """
         if named := os.environ.get(CLUSTER_VARIABLE):
             return named
-        if self.state == Path(DEFAULT_STATE):
+        if self.is_default:
             return "default"
         return hashlib.sha256(str(self.state).encode()).hexdigest()[:8]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the machine's own installation, not one beside it in another state directory."""
+        return self.state == Path(DEFAULT_STATE)
 
     @property
     def server(self) -> Path:

@@ -50,7 +50,7 @@ def start(
         if read_pid(places.run / f"{SERVER}.pid") is None or wanted != before:
             _check_port(*wanted)
         settings.prepare(places, *wanted)
-        _keeper().start(places)
+        _keeper(places).start(places)
         return _wait_until_healthy(places, progress)
 
 
@@ -60,7 +60,7 @@ def stop(places: Places, *, everything: bool = False) -> None:
     Flow runs that were under way are resumed at the next start.
     """
     with _one_at_a_time(places, lambda _: None):
-        _keeper().stop(places, everything=everything)
+        _keeper(places).stop(places, everything=everything)
 
 
 def status(places: Places) -> Status:
@@ -70,12 +70,13 @@ def status(places: Places) -> Status:
     except ServerUnreachable:
         host, port = settings.chosen_address(places)
         return Status(f"http://{host}:{port}/api", False, ())
-    running = _keeper().processes(places)
+    running = _keeper(places).processes(places)
     return Status(url, WORKER in dict(running) and _worker_is_ready(places) and _answers(url), running)
 
 
-def _keeper() -> type[systemd.Systemd] | type[unsupervised.OwnSupervisor]:
-    return systemd.Systemd if systemd.is_running() else unsupervised.OwnSupervisor
+def _keeper(places: Places) -> type[systemd.Systemd] | type[unsupervised.OwnSupervisor]:
+    """Units have fixed names: a second installation on this machine must not take over those of the first."""
+    return systemd.Systemd if systemd.is_running() and places.is_default else unsupervised.OwnSupervisor
 
 
 def _wait_until_healthy(places: Places, progress: Progress) -> Status:
@@ -113,7 +114,7 @@ def _worker_is_ready(places: Places) -> bool:
         name, pid = (places.run / "worker.ready").read_text().split()
     except (FileNotFoundError, ValueError):
         return False
-    return bool(name) and dict(_keeper().processes(places)).get(WORKER) == int(pid)
+    return bool(name) and dict(_keeper(places).processes(places)).get(WORKER) == int(pid)
 
 
 def _check_port(host: str, port: int) -> None:
