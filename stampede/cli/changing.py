@@ -115,7 +115,9 @@ def rollback(
 
 
 def restart(
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Default: all.")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Default: all but jobs that others wait for.")
+    ] = None,
     file: options.Files = None,
     project_name: options.Project = None,
     why: options.Why = "",
