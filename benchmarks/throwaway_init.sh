@@ -12,6 +12,10 @@ if [ -n "$HIERARCHIES" ]; then
         mkdir "/sys/fs/cgroup/$controller"
         mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
     done
+    # Where these two are in use, runc enters them as well when it runs a health check.
+    mkdir /sys/fs/cgroup/systemd /sys/fs/cgroup/unified
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd 2>/dev/null || rmdir /sys/fs/cgroup/systemd
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified 2>/dev/null || rmdir /sys/fs/cgroup/unified
 else
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi

@@ -13,7 +13,7 @@ from benchmarks.stacks import Sleepers
 
 CONTAINERS = 50
 THREADS = (1, 2, 4, 8)
-TRIAL_CONTAINERS, TRIALS = 16, 3
+TRIAL_CONTAINERS, TRIALS = 16, 2
 LIMITS = {raw_api.NAME: 1.15, compose.NAME: 1.0}
 INCLUDES = """\
 Every contender makes one network and the same containers (`busybox sleep` under `init`) from nothing. *{raw}*: \

@@ -12,10 +12,12 @@ from stampede import programs
 from stampede.blocks.docker.client import Client, daemon_errors
 from stampede.blocks.docker.reading import network_of
 from stampede.containers.network_body import network_body
-from stampede.errors import DaemonError, Foreign
+from stampede.errors import DaemonError, Foreign, Transient
 from stampede.planning import identity
 from stampede.planning.found import FoundNetwork
 from stampede.stackfile.models import Network
+
+_IN_USE = "has active endpoints"
 
 
 class DockerNetworks:
@@ -66,6 +68,13 @@ class DockerNetworks:
                 self._client.api.remove_network(there["Id"])
             except NotFound:
                 return
+            except APIError as error:
+                if _IN_USE not in str(error.explanation):
+                    raise
+                # A busy daemon needs a moment to let go the endpoints of containers that have just been removed.
+                raise Transient(
+                    f"network {name} is still in use", f"docker network inspect {name} shows by which containers"
+                ) from error
 
     def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
         with daemon_errors(f"connect {container[:40]} to {network}"):
