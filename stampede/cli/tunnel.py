@@ -52,16 +52,16 @@ def open_tunnel(address: str) -> Iterator[tuple[str, str]]:
     Raises: BadInput, ServerUnreachable when ssh cannot log in or no server runs there.
     """
     target = SshTarget.parse(address)
-    remote_port, auth = _read_settings(target)
+    listens_at, auth = _read_settings(target)
     port = _free_port()
-    forward = f"127.0.0.1:{port}:127.0.0.1:{remote_port}"
+    forward = f"127.0.0.1:{port}:{listens_at}"
     with programs.running(["ssh", "-N", "-L", forward, *target.words]) as ssh:
         _wait_until_open(port, ssh, target)
         yield f"http://127.0.0.1:{port}/api", auth
 
 
-def _read_settings(target: SshTarget) -> tuple[int, str]:
-    """The port of the API there and its `user:password`, as the worker of that host reads them."""
+def _read_settings(target: SshTarget) -> tuple[str, str]:
+    """Where the API listens there (host:port) and its `user:password`, as the worker of that host reads them."""
     done = programs.run(["ssh", *target.words, "cat", SETTINGS_FILE], timeout_s=UP_WITHIN_S, check=False)
     if done.code == SSH_FAILED:
         raise ServerUnreachable(
@@ -73,7 +73,7 @@ def _read_settings(target: SshTarget) -> tuple[int, str]:
         raise ServerUnreachable(
             f"no control plane was ever started on {target.host}: {done.err.strip()}", "stampede server start there"
         )
-    return url.port, settings.get("PREFECT_API_AUTH_STRING", "")
+    return url.netloc, settings.get("PREFECT_API_AUTH_STRING", "")
 
 
 def _free_port() -> int:
