@@ -19,6 +19,7 @@ from prefect.logging import get_logger
 
 from stampede.blocks.documents import Documents
 from stampede.blocks.host_files import refill
+from stampede.deployments.balanced_health import tell_balancer
 from stampede.deployments.host_events import InstanceEvents
 from stampede.deployments.resuming import remember, start_what_ran
 from stampede.errors import StampedeError, Transient
@@ -93,6 +94,7 @@ async def write_report() -> None:
             _log.info("%s runs again: it ran when Docker went down", name)
     await in_thread(remember, host.places, ours.instances, time.time())
     _Latest.sight = Sight(ours, time.time())
+    await in_thread(_tell_balancer, host, instances)
     async with get_client() as client:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         await Documents(client).write_report(host.name, at, ours.model_dump(mode="json"))
@@ -104,6 +106,14 @@ def _put_files_back(host: ThisHost) -> None:
         refill(host.places)
     except StampedeError as error:
         _log.warning("%s", error)
+
+
+def _tell_balancer(host: ThisHost, instances: Sequence[FoundInstance]) -> None:
+    try:
+        for name in tell_balancer(host, instances):
+            _log.info("the balancer has heard how %s is", name)
+    except Transient as error:
+        _log.info("the balancer does not hear how instances are: %s", error.message)
 
 
 def _with_published(host: ThisHost, instances: Sequence[FoundInstance]) -> tuple[FoundInstance, ...]:
