@@ -15,6 +15,7 @@ from uuid import UUID
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpdate
+from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import Field, SecretStr
 
@@ -29,6 +30,7 @@ from stampede.documents import (
 from stampede.errors import Refused, UnknownName
 
 REMEMBERED = 64
+PAGE = 200
 
 
 class StackCandidate(Block):
@@ -126,15 +128,27 @@ class Documents:
             if await self.read_revision(revision.stack, revision.number) != revision:
                 raise Refused(f"revision {name} exists already", "run the command again") from error
 
+    async def forget_revisions(self, stack: str, below: int, but: int) -> None:
+        """Afterwards the stack has no revisions with numbers below `below`, except `but`."""
+        found: list[BlockDocument] = []
+        while len(found) % PAGE == 0:
+            page = await self._client.read_block_documents_by_type(
+                REVISION_TYPE, offset=len(found), limit=PAGE, include_secrets=False
+            )
+            found += page
+            if not page:
+                break
+        for document in found:
+            data = document.data
+            if data["stack"] == stack and data["number"] < below and data["number"] != but:
+                await self._client.delete_block_document(document.id)
+                self._unchanging.pop((str(self._client.api_url), REVISION_TYPE, str(document.name)), None)
+
     async def delete_revision(self, stack: str, number: int) -> None:
         """Afterwards there is no such revision."""
         name = revision_name(stack, number)
         await self._delete(REVISION_TYPE, name)
         self._unchanging.pop((str(self._client.api_url), REVISION_TYPE, name), None)
-
-    async def delete_candidate(self, name: str) -> None:
-        """Afterwards there is no such candidate."""
-        await self._delete(CANDIDATE_TYPE, name)
 
     async def write_report(self, host: str, at: str, report: dict[str, Any]) -> None:
         """Afterwards `report` is the one report of this host."""

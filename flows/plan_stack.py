@@ -1,4 +1,4 @@
-"""Plan: what a deploy would change, and why. Changes nothing and takes no lock."""
+"""Plan: what a deploy would change, and why. Changes nothing that runs, takes no lock; may pull or build images."""
 
 from __future__ import annotations
 

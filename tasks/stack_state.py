@@ -189,5 +189,5 @@ async def write_serving(stack: str, revision: Revision | None, *, fence: int) ->
         else:
             await remove_stack_deployments(client, stack)
         await write_head(stack, recorded)
-        if (oldest := head.latest - KEPT_REVISIONS) > 0 and oldest != number:
-            await Documents(client).delete_revision(stack, oldest)
+        if (oldest := head.latest - KEPT_REVISIONS) > 0:
+            await Documents(client).forget_revisions(stack, oldest + 1, but=number)

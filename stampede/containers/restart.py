@@ -7,6 +7,9 @@ from typing import Any
 from stampede.stackfile.models import Service
 
 _CONDITIONS = {"none": "no", "on-failure": "on-failure", "any": "always", "unless-stopped": "unless-stopped"}
+# With `always`, Docker starts at its own start even what was stopped: an old database that a change has stopped and
+# keeps until the new one is proven would run beside it. Nobody but us stops our containers, so this is the same else.
+_INSTEAD = {"always": "unless-stopped"}
 
 
 def restart_policy(service: Service) -> dict[str, Any]:
@@ -33,4 +36,4 @@ def restarts_without_end(service: Service) -> bool:
 
 def _policy(name: str, attempts: int) -> dict[str, Any]:
     """Docker takes a number of attempts for `on-failure` only."""
-    return {"Name": name, "MaximumRetryCount": attempts if name == "on-failure" else 0}
+    return {"Name": _INSTEAD.get(name, name), "MaximumRetryCount": attempts if name == "on-failure" else 0}

@@ -9,6 +9,7 @@ from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
 from stampede.planning.changes import Action
 from stampede.planning.found import ForeignContainer
+from stampede.tasks.stack_state import revisions_of
 from tests.fakes.docker import BUSYBOX, Script
 from tests.flows.lab import Lab
 from tests.flows.stack_files import shop, with_job
@@ -67,6 +68,26 @@ async def test_other_images_make_the_next_revision(lab: Lab, stack: str) -> None
     assert {found.image for found in lab.found(stack, "web")} == {"stampede-test/busybox:2"}
     with pytest.raises(BadInput, match="no service nope"):
         await deploy_stack(stack=stack, images={"nope": BUSYBOX})
+
+
+async def test_an_earlier_revision_is_deployed_as_it_was_and_becomes_the_next(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, shop())
+    first = lab.world(stack)
+    await lab.deploy(stack, shop(2))
+    outcome = await deploy_stack(stack=stack, revision=1)
+    assert outcome.revision == 3
+    assert lab.world(stack) == first
+    with pytest.raises(BadInput, match="two wishes"):
+        await deploy_stack(stack=stack, revision=1, candidate="x")
+
+
+async def test_old_revisions_are_forgotten_but_the_one_that_serves(
+    lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stampede.tasks.stack_state.KEPT_REVISIONS", 2)
+    for version in (1, 2, 3, 4):
+        await lab.deploy(stack, shop(version))
+    assert sorted(await revisions_of(stack, range(1, 5))) == [3, 4]
 
 
 async def test_a_tag_that_was_built_anew_is_noticed(lab: Lab, stack: str) -> None:

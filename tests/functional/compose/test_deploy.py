@@ -17,7 +17,7 @@ Web = Callable[..., Project]
     [
         ("{condition: none}", {"Name": "no", "MaximumRetryCount": 0}),
         ("{condition: on-failure, max_attempts: 2}", {"Name": "on-failure", "MaximumRetryCount": 2}),
-        ("{condition: any}", {"Name": "always", "MaximumRetryCount": 0}),
+        ("{condition: any}", {"Name": "unless-stopped", "MaximumRetryCount": 0}),
     ],
 )
 def test_restart_policy(web: Web, said: str, policy: dict[str, object]) -> None:

@@ -103,7 +103,7 @@ def test_stop_grace_period(project: Project) -> None:
     ("said", "policy"),
     [
         ("restart: 'no'", {"Name": "no", "MaximumRetryCount": 0}),
-        ("restart: always", {"Name": "always", "MaximumRetryCount": 0}),
+        ("restart: always", {"Name": "unless-stopped", "MaximumRetryCount": 0}),
         ("restart: on-failure:4", {"Name": "on-failure", "MaximumRetryCount": 4}),
         ("restart: unless-stopped", {"Name": "unless-stopped", "MaximumRetryCount": 0}),
         ("", {"Name": "on-failure", "MaximumRetryCount": 0}),
