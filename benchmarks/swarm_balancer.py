@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.processes import run
 from benchmarks.shop import REPLICAS, WEB_PORT
-from benchmarks.throwaway import Throwaway
+from benchmarks.throwaway import GROUP, Throwaway
 from stampede.errors import StampedeError
 from tests.lab.images import BUSYBOX
 
@@ -46,29 +46,30 @@ def balancer(throwaway: Throwaway, stack: str, folder: Path) -> Iterator[tuple[s
     """The address at which the tasks answer, and the words before a program that is to reach it."""
     name = f"{stack}-balancer"
     words = ("--detach", "--name", name, "--network", f"{stack}_default", "--init", BUSYBOX, "sleep", "86400")
-    throwaway.docker("run", *words)
-    inner = int(throwaway.docker("inspect", "--format", "{{.State.Pid}}", name))
-    inside = throwaway.inside(_outer_pid(throwaway, inner))
     path = folder / "swarm-haproxy.cfg"
     path.write_text(CONFIGURATION)
-    haproxy = subprocess.Popen([*inside, "haproxy", "-db", "-f", str(path)], stderr=subprocess.DEVNULL)
-    try:
+    with ExitStack() as exits:
+        throwaway.docker("run", *words)
+        exits.callback(throwaway.docker, "rm", "--force", name)
+        inner = int(throwaway.docker("inspect", "--format", "{{.State.Pid}}", name))
+        inside = throwaway.inside(_outer_pid(inner))
+        haproxy = subprocess.Popen([*inside, "haproxy", "-db", "-f", str(path)], stderr=subprocess.DEVNULL)
+        exits.callback(haproxy.wait)
+        exits.callback(haproxy.terminate)
         url = f"http://127.0.0.1:{PORT}/"
         _until_it_answers(url, inside)
         yield url, inside
-    finally:
-        haproxy.terminate()
-        haproxy.wait()
-        throwaway.docker("rm", "--force", name)
 
 
-def _outer_pid(throwaway: Throwaway, inner: int) -> int:
-    """The pid on this machine of a process whose pid in the throw-away's namespace is `inner`."""
-    space = Path(f"/proc/{throwaway.pid}/ns/pid").readlink()
+def _outer_pid(inner: int) -> int:
+    """The pid on this machine of a process whose pid in the throw-away's namespace is `inner`.
+
+    Source: proc(5), NSpid: the pids of a process from our namespace inwards.
+    """
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             pids = next(line for line in status.read_text().splitlines() if line.startswith("NSpid:")).split()[1:]
-            if pids[-1] == str(inner) and (status.parent / "ns/pid").readlink() == space:
+            if pids[1:2] == [str(inner)] and GROUP in (status.parent / "cgroup").read_text():
                 return int(pids[0])
         except (OSError, StopIteration):  # it ended meanwhile
             continue
