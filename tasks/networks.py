@@ -42,7 +42,8 @@ def _ensure(network: Network, stack: str) -> FoundNetwork:
 async def remove_network(mandate: Mandate, name: str) -> None:
     """Afterwards it is gone. Raises: Foreign if it is not ours, DaemonError while something uses it, Fenced."""
     mandate.check()
-    await in_thread(this_host().docker.networks.remove_network, name)
+    host = this_host()
+    await in_thread(host.docker.networks.remove_network, name, cluster=host.cluster)
 
 
 async def choose_addresses(instances: Sequence[Instance], subnets: Mapping[str, str]) -> dict[str, dict[str, str]]:

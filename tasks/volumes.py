@@ -30,4 +30,5 @@ async def ensure_volume(mandate: Mandate, volume: Volume) -> None:
 async def remove_volume(mandate: Mandate, name: str) -> None:
     """Afterwards it and its data are gone. Raises: Foreign, DaemonError while something uses it, Fenced."""
     mandate.check()
-    await in_thread(this_host().docker.volumes.remove_volume, name)
+    host = this_host()
+    await in_thread(host.docker.volumes.remove_volume, name, cluster=host.cluster)

@@ -154,7 +154,7 @@ class Networks(Protocol):
         """
         ...
 
-    def remove_network(self, name: str) -> None:
+    def remove_network(self, name: str, *, cluster: str) -> None:
         """Afterwards it is gone; a no-op if it was. Raises: Foreign if not ours, DaemonError while it is in use."""
         ...
 
@@ -181,7 +181,7 @@ class Volumes(Protocol):
         """
         ...
 
-    def remove_volume(self, name: str) -> None:
+    def remove_volume(self, name: str, *, cluster: str) -> None:
         """Afterwards it and its data are gone; a no-op if it was. Raises: Foreign, DaemonError while in use."""
         ...
 

@@ -57,12 +57,12 @@ class DockerNetworks:
                 if error.status_code != 409:
                     raise
 
-    def remove_network(self, name: str) -> None:
+    def remove_network(self, name: str, *, cluster: str) -> None:
         there = self._inspect(name)
         if there is None:
             return
-        if identity.CLUSTER not in (there.get("Labels") or {}):
-            raise Foreign(f"network {name} was not made by Stampede", "it is left alone")
+        if (there.get("Labels") or {}).get(identity.CLUSTER) != cluster:
+            raise Foreign(f"network {name} was not made by this installation", "it is left alone")
         with daemon_errors(f"remove network {name}"):
             try:
                 self._client.api.remove_network(there["Id"])

@@ -43,12 +43,12 @@ class DockerVolumes:
             )
         return volume_of(there)
 
-    def remove_volume(self, name: str) -> None:
+    def remove_volume(self, name: str, *, cluster: str) -> None:
         there = self._inspect(name)
         if there is None:
             return
-        if identity.CLUSTER not in (there.get("Labels") or {}):
-            raise Foreign(f"volume {name} was not made by Stampede", "it is left alone")
+        if (there.get("Labels") or {}).get(identity.CLUSTER) != cluster:
+            raise Foreign(f"volume {name} was not made by this installation", "it is left alone")
         with daemon_errors(f"remove volume {name}"):
             try:
                 self._client.api.remove_volume(name)

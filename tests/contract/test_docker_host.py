@@ -228,8 +228,10 @@ def test_a_network_is_made_once_and_removed_once(bench: Workbench, docker: Docke
     assert subnet in docker.networks.taken_subnets()
     with pytest.raises(Foreign):
         docker.networks.ensure_network(network, cluster=bench.cluster, stack="another", subnet=subnet)
+    with pytest.raises(Foreign):
+        docker.networks.remove_network(network.name, cluster="another")
     for _ in range(2):
-        docker.networks.remove_network(network.name)
+        docker.networks.remove_network(network.name, cluster=bench.cluster)
     assert not docker.found("h1", bench.cluster).networks
 
 
@@ -274,8 +276,10 @@ def test_a_volume_is_made_once_and_removed_once(bench: Workbench, docker: Docker
         docker.volumes.ensure_volume(
             Volume(name=f"{bench.stack}-none", external=True), cluster=bench.cluster, stack=bench.stack
         )
+    with pytest.raises(Foreign):
+        docker.volumes.remove_volume(volume.name, cluster="another")
     for _ in range(2):
-        docker.volumes.remove_volume(volume.name)
+        docker.volumes.remove_volume(volume.name, cluster=bench.cluster)
     assert not docker.volumes.volumes(bench.cluster)
 
 
@@ -285,9 +289,9 @@ def test_a_volume_in_use_is_not_removed(bench: Workbench, docker: Docker) -> Non
     mount = Mount(type="volume", source="pgdata", target="/data")
     container = bench.create(bench.wanted(named={"pgdata": volume.name}, volumes=(mount,)))
     with pytest.raises(DaemonError):
-        docker.volumes.remove_volume(volume.name)
+        docker.volumes.remove_volume(volume.name, cluster=bench.cluster)
     docker.containers.remove(container)
-    docker.volumes.remove_volume(volume.name)
+    docker.volumes.remove_volume(volume.name, cluster=bench.cluster)
 
 
 def test_events_tell_what_happens_to_ours(bench: Workbench, docker: Docker) -> None:

@@ -113,7 +113,7 @@ def use_volume_without_adopting(ground: Ground) -> None:
 
 
 def remove_volume(ground: Ground) -> None:
-    ground.docker.volumes.remove_volume(f"{ground.name}_data")
+    ground.docker.volumes.remove_volume(f"{ground.name}_data", cluster="c")
 
 
 @pytest.mark.parametrize(

@@ -56,13 +56,13 @@ class FakeNetworks:
             self._made[network.name] = (cluster, found)
         return found
 
-    def remove_network(self, name: str) -> None:
+    def remove_network(self, name: str, *, cluster: str) -> None:
         self._host.answer()
         there = self._made.get(name)
         if there is None:
             return
-        if not there[0]:
-            raise Foreign(f"network {name} was not made by Stampede")
+        if there[0] != cluster:
+            raise Foreign(f"network {name} was not made by this installation")
         if any(name in c.attached and c.found.state == "running" for c in self._host.by_name.values()):
             raise DaemonError(f"network {name} has active endpoints")
         with self._host.effect(f"remove network {name}"):

@@ -58,13 +58,13 @@ class FakeVolumes:
             raise Foreign(f"a volume named {volume.name} exists already and is not of stack {stack}")
         return FoundVolume(name=volume.name, stack=there[1])
 
-    def remove_volume(self, name: str) -> None:
+    def remove_volume(self, name: str, *, cluster: str) -> None:
         self._host.answer()
         there = self._made.get(name)
         if there is None:
             return
-        if not there[0]:
-            raise Foreign(f"volume {name} was not made by Stampede")
+        if there[0] != cluster:
+            raise Foreign(f"volume {name} was not made by this installation")
         if name in self._held():
             raise DaemonError(f"volume {name} is in use")
         with self._host.effect(f"remove volume {name}"):
