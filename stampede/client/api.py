@@ -64,10 +64,6 @@ class PrefectApi:
         """What the server answers to `body`. Raises: NameTaken (409), BadInput (what the server cannot accept)."""
         return _json(self._send("POST", path, json=body))
 
-    def patch(self, path: str, body: dict[str, Any]) -> None:
-        """Afterwards the thing at `path` has the values of `body`."""
-        _json(self._send("PATCH", path, json=body))
-
     def delete(self, path: str) -> bool:
         """Afterwards nothing is at `path`; whether there was something."""
         answer = self._send("DELETE", path)
