@@ -120,6 +120,7 @@ def restart(
     ] = None,
     file: options.Files = None,
     project_name: options.Project = None,
+    dry_run: options.DryRun = False,
     why: options.Why = "",
     wait: options.Wait = None,
     detach: options.Detach = False,
@@ -138,6 +139,7 @@ def restart(
             services=services or [],
             requested_by=client.requested_by,
             why=why or None,
+            dry_run=dry_run or None,
             wait_for_lock_s=wait,
         )
         carry_out(client, request, as_json=as_json, detach=detach)

@@ -44,11 +44,12 @@ class StackRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class DeployStack(StackRequest):
-    """Make what runs equal to a candidate, or to the newest revision with other images."""
+    """Make what runs equal to a candidate, to an earlier revision, or to the wanted one with other images."""
 
     flow: ClassVar[str] = "deploy-stack"
 
     candidate: str | None = None
+    revision: int | None = None
     images: dict[str, str] | None = None
     force_recreate: bool | None = None
     pull: str | None = None

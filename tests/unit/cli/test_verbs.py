@@ -117,6 +117,12 @@ def test_exit_codes_tell_failures_apart(
         assert f"hint: {error.hint}" in ended.err
 
 
+@pytest.mark.parametrize("words", [("up",), ("scale", "web=5"), ("rollback",), ("restart",), ("down",)])
+def test_every_changing_verb_can_be_tried_dry(prefect: FakePrefect, stampede: Stampede, words: tuple[str, ...]) -> None:
+    run = stampede(*words, "--dry-run", "--detach", "--json").json["run"]["id"]
+    assert prefect.runs[run].parameters["dry_run"] is True
+
+
 def test_a_cancelled_run_ends_with_3(prefect: FakePrefect, stampede: Stampede) -> None:
     run = stampede("up", "--detach", "--json").json["run"]["id"]
     prefect.runs[run].cancelled = True
