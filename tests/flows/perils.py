@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from stampede.balancer.listeners import BalancedStack
 from stampede.errors import DaemonError, DaemonUnavailable
@@ -91,8 +90,11 @@ class PerilousHAProxy(FakeHAProxy):
         self.answering = _Everyone()
 
     def _write(self, changed: BalancedStack) -> None:
-        if changed == self.desired(changed.stack):
+        before = self.desired(changed.stack)
+        if changed == before:
             return
-        said: Any = [f"{server.name} {server.state}" for server in changed.servers]
-        with self.gate.effect(f"balance {len(changed.listeners)} {', '.join(said)}"):
+        # Named after what changes, not after everything that is so: two slots that take turns are told apart by it.
+        moved = [f"{server.name} {server.state}" for server in changed.servers if server not in before.servers]
+        gone = [f"{server.name} gone" for server in before.servers if not changed.server(server.service, server.name)]
+        with self.gate.effect(f"balance {len(changed.listeners)} {', '.join(moved + gone)}"):
             super()._write(changed)
