@@ -38,14 +38,6 @@ async def ensure_listeners(
     return listeners
 
 
-@task(task_run_name="unpublish {stack}", **RETRY_TRANSIENT)
-async def remove_listeners(haproxy: Balancer, stack: str) -> bool:
-    """Afterwards no port of this host leads to `stack`, and its servers are forgotten."""
-    changed = await in_thread(haproxy.configure, stack, ())
-    get_run_logger().info("%s publishes nothing: %s", stack, "reloaded" if changed else "already so")
-    return changed
-
-
 @task(task_run_name="put {name} into service", **RETRY_TRANSIENT)
 async def put_in_service(
     haproxy: Balancer, stack: str, service: str, name: str, address: str, limit_s: float = UP_WITHIN_S

@@ -118,16 +118,6 @@ class DockerContainers:
             except NotFound:
                 return
 
-    def kill(self, container: str, signal: str = "SIGKILL") -> None:
-        with daemon_errors(f"kill {container[:12]}"):
-            try:
-                self._client.api.kill(container, signal)
-            except NotFound:
-                return
-            except APIError as error:
-                if error.status_code != 409:
-                    raise
-
     def remove(self, container: str, *, anonymous_volumes: bool = False) -> None:
         said = self._inspect(container)
         if said is None:

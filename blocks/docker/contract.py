@@ -52,10 +52,6 @@ class Containers(Protocol):
         """
         ...
 
-    def kill(self, container: str, signal: str = "SIGKILL") -> None:
-        """The signal was sent to its main process; a no-op when it does not run or is gone."""
-        ...
-
     def remove(self, container: str, *, anonymous_volumes: bool = False) -> None:
         """Afterwards it is gone, running or not; a no-op if it was.
 
@@ -156,10 +152,6 @@ class Networks(Protocol):
 
     def remove_network(self, name: str, *, cluster: str) -> None:
         """Afterwards it is gone; a no-op if it was. Raises: Foreign if not ours, DaemonError while it is in use."""
-        ...
-
-    def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
-        """Afterwards the container is on the network; a no-op if it was."""
         ...
 
     def taken_subnets(self) -> tuple[str, ...]:

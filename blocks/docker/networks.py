@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from docker.errors import APIError, NotFound
@@ -75,15 +74,6 @@ class DockerNetworks:
                 raise Transient(
                     f"network {name} is still in use", f"docker network inspect {name} shows by which containers"
                 ) from error
-
-    def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
-        with daemon_errors(f"connect {container[:40]} to {network}"):
-            said = self._client.api.inspect_container(container)
-            if network in said["NetworkSettings"]["Networks"]:
-                return
-            self._client.api.connect_container_to_network(
-                container, network, ipv4_address=address, aliases=list(aliases)
-            )
 
     def taken_subnets(self) -> tuple[str, ...]:
         with daemon_errors("list networks"):

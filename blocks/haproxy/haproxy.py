@@ -50,10 +50,6 @@ class HAProxy:
         self._process.wait_for_answer(limit_s)
         return True
 
-    def wait_running(self, limit_s: float) -> None:
-        """It answers, with the listeners of the files. Raises: DaemonUnavailable after `limit_s`."""
-        self._process.wait_for(self._files.fingerprint(), limit_s)
-
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         with self._files.locked():
             before = self._files.stack(stack)

@@ -91,11 +91,6 @@ class HAProxyProcess:
         if not self._runs(wanted):
             raise DaemonError("haproxy could not start with the new listeners", f"its log is below {self._logs}")
 
-    def wait_for(self, wanted: str, limit_s: float) -> None:
-        """It runs the configuration whose fingerprint is `wanted`. Raises: DaemonUnavailable after `limit_s`."""
-        if not wait_until(lambda: self._runs(wanted), limit_s):
-            raise DaemonUnavailable(f"haproxy did not answer within {limit_s:g} s", f"its log is below {self._logs}")
-
     def _runs(self, wanted: str) -> bool:
         try:
             return self.fingerprint() == wanted

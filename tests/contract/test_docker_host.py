@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -103,7 +102,6 @@ def test_start_stop_and_remove_may_each_be_repeated(bench: Workbench, docker: Do
         docker.containers.remove(container)
     assert docker.containers.look(container) is None
     docker.containers.stop(container)
-    docker.containers.kill(container)
 
 
 def test_a_paused_container_runs_again_when_it_is_started(bench: Workbench, docker: Docker) -> None:
@@ -122,15 +120,8 @@ def test_a_paused_container_runs_again_when_it_is_started(bench: Workbench, dock
     assert found.state == "running"
 
 
-def test_a_running_container_can_be_removed_and_killed(bench: Workbench, docker: Docker) -> None:
-    container = bench.run(bench.wanted())
-    docker.containers.kill(container)
-    for _ in range(50):
-        killed = docker.containers.look(container)
-        assert killed is not None
-        if killed.state != "running":
-            break
-        time.sleep(0.1)
+def test_a_running_container_can_be_removed(bench: Workbench, docker: Docker) -> None:
+    bench.run(bench.wanted())
     docker.containers.remove(bench.run(bench.wanted(2)))
     assert [found.slot for found in docker.found("h1", bench.cluster).instances] == [1]
 
@@ -242,14 +233,12 @@ def test_an_external_network_has_to_be_there(bench: Workbench, docker: Docker) -
         )
 
 
-def test_a_second_network_is_connected_once(bench: Workbench, docker: Docker) -> None:
-    front, back, late = bench.network("front"), bench.network("back"), bench.network("late")
+def test_a_container_is_on_each_of_its_networks(bench: Workbench, docker: Docker) -> None:
+    front, back = bench.network("front"), bench.network("back")
     container = bench.create(bench.wanted(networks={front: Attachment(priority=1), back: Attachment()}))
-    for _ in range(2):
-        docker.networks.connect(container, late, None, ["web"])
     found = docker.containers.look(container)
     assert found is not None
-    assert set(found.addresses) >= {front, back}
+    assert set(found.addresses) == {front, back}
     assert found.addresses[back] in docker.networks.used_addresses(back)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.fakes.docker.host import FakeDockerHost
 
 _EXITS = re.compile(r"exit (\d+)")
+_TERMINATED = 143
 
 
 class FakeContainers:
@@ -145,18 +146,12 @@ class FakeContainers:
         return {int(end["HostPort"]) for ends in bindings for end in ends if end["HostPort"].isdigit()}
 
     def stop(self, container: str, grace_s: float | None = None) -> None:
-        self._end_by(container, "stop", 143)
-
-    def kill(self, container: str, signal: str = "SIGKILL") -> None:
-        self._end_by(container, f"kill ({signal})", 137)
-
-    def _end_by(self, container: str, how: str, code: int) -> None:
         there = self._find(container)
         if there is None or there.found.state not in ("running", "restarting", "paused"):
             return
-        with self._host.effect(f"{how} {there.found.name}"):
-            there.change(state="exited", exit_code=code, health="none")
-            self._host.tell("die", there, code)
+        with self._host.effect(f"stop {there.found.name}"):
+            there.change(state="exited", exit_code=_TERMINATED, health="none")
+            self._host.tell("die", there, _TERMINATED)
 
     def remove(self, container: str, *, anonymous_volumes: bool = False) -> None:
         there = self._find(container)

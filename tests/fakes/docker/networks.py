@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stampede.errors import DaemonError, Foreign
@@ -75,13 +74,6 @@ class FakeNetworks:
         """A network that somebody else made is gone."""
         self._made.pop(name, None)
         self.projects.pop(name, None)
-
-    def connect(self, container: str, network: str, address: str | None, aliases: Sequence[str]) -> None:
-        there = self._host.containers.get(container)
-        if network in there.attached:
-            return
-        with self._host.effect(f"connect {there.found.name} to {network}"):
-            self._host.containers.attach(there, network, address)
 
     def taken_subnets(self) -> tuple[str, ...]:
         self._host.answer()

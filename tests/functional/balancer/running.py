@@ -79,7 +79,7 @@ class RunningHAProxy:
         self.places.logs.mkdir(parents=True, exist_ok=True)
         with (self.places.logs / "haproxy.log").open("ab") as log:
             self.process = subprocess.Popen(service_argv(self.places), stdout=log, stderr=log)
-        self.block.wait_running(10)
+        Socket(self.places.run / "haproxy.sock").ask("show info", patience_s=10)
 
     def kill(self) -> None:
         """As `kill -9` of master and workers, or a power cut."""

@@ -10,7 +10,7 @@ from prefect.logging import disable_run_logger
 from stampede.balancer.ports import WantedPort, wanted_ports
 from stampede.errors import DaemonError, PortTaken
 from stampede.stackfile.models import Port, Service
-from stampede.tasks.balancer import ensure_listeners, put_in_service, remove_listeners, take_out_of_service
+from stampede.tasks.balancer import ensure_listeners, put_in_service, take_out_of_service
 from tests.fakes.haproxy import FakeHAProxy
 
 
@@ -81,5 +81,7 @@ async def test_an_instance_that_accepts_nothing_gets_no_traffic(haproxy: FakeHAP
 
 async def test_a_stack_that_goes_takes_its_listeners_along(haproxy: FakeHAProxy) -> None:
     await ensure_listeners.fn(haproxy, "shop", wanted(Port(target=8080, published="80")), {})
-    assert await remove_listeners.fn(haproxy, "shop") is True
-    assert await remove_listeners.fn(haproxy, "shop") is False
+    for _ in range(2):
+        assert await ensure_listeners.fn(haproxy, "shop", (), {}) == ()
+    assert haproxy.desired("shop").listeners == ()
+    assert haproxy.reloads == 2
