@@ -1,4 +1,8 @@
-"""Blocking calls out of async tasks."""
+"""Blocking calls out of async tasks, and what a cancellation does to them.
+
+A thread cannot be cancelled. If a run that is cancelled left its calls alone, they would land after the lock of the
+stack was given back. So the cancellation waits for what is under way, and long waits are told to end.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import asyncio
 import contextvars
 import functools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,7 +30,7 @@ _STARTING = ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 2), thread_nam
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `call` returns, without holding up the event loop, on which cancellation and heartbeats depend.
 
-    A thread cannot be cancelled: keep each call short, or give it a deadline of its own.
+    A cancellation is raised once the call has ended; one that has not begun is not made. So keep each call short.
     """
     return await _in(_THREADS, functools.partial(call, *args, **kwargs))
 
@@ -34,6 +40,46 @@ async def in_starting_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kw
     return await _in(_STARTING, functools.partial(call, *args, **kwargs))
 
 
-async def _in(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(context.run, call))
+async def until_cancelled(call: Callable[[threading.Event], T]) -> T:
+    """The same for a call that takes long: when the event that it is given is set, it has to end at once."""
+    cancelled = threading.Event()
+    return await _in(_THREADS, functools.partial(call, cancelled), cancelled)
+
+
+async def left_when_cancelled(call: Callable[[threading.Event], T]) -> T:
+    """The same for one that changes nothing that serves and cannot always end at once: nobody waits for its end."""
+    cancelled = threading.Event()
+    try:
+        return await asyncio.wrap_future(_THREADS.submit(contextvars.copy_context().run, call, cancelled))
+    finally:
+        cancelled.set()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. Cancellations, however many, do not reach it, and are raised when it has ended."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await _end_of(running)
+        raise
+
+
+async def _in(threads: ThreadPoolExecutor, call: Callable[[], T], cancelled: threading.Event | None = None) -> T:
+    job = threads.submit(contextvars.copy_context().run, call)
+    running = asyncio.wrap_future(job)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if not job.cancel():
+            if cancelled is not None:
+                cancelled.set()
+            await _end_of(running)
+        raise
+
+
+async def _end_of(running: asyncio.Future[Any]) -> None:
+    """Returns when it has ended, in whichever way: the cancellation that is under way tells more than its error."""
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([running])
