@@ -7,17 +7,10 @@ as long as the run that it names is not final. Here is what flows and the comman
 from __future__ import annotations
 
 import re
-import time
-from typing import TYPE_CHECKING, Any
 
 from stampede.errors import BadInput, StackLocked
 from stampede.frozen import Frozen
-from stampede.results import FINAL_STATES
 
-if TYPE_CHECKING:
-    import httpx
-
-POLL_S = 0.5
 _STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -56,48 +49,6 @@ def locked_by(stack: str, value: LockValue) -> StackLocked:
         f"{stack} is being changed by {value.run_name!r} ({value.why}), started{who} at {value.since}",
         f"wait for it, or stop it: stampede unlock -p {stack}",
     )
-
-
-def read_lock(http: httpx.Client, stack: str) -> HeldLock | None:
-    """The lock of a stack, if there is one. It may be stale: its run may be final."""
-    answer = http.get(f"/variables/name/{lock_name(stack)}")
-    if answer.status_code == 404:
-        return None
-    answer.raise_for_status()
-    return HeldLock(id=answer.json()["id"], value=LockValue.model_validate(answer.json()["value"]))
-
-
-def unlock(http: httpx.Client, stack: str, *, why: str = "stampede unlock", wait_s: float = 20.0) -> LockValue | None:
-    """Cancel the run that holds the lock, and remove the lock; returns what it said, None when nobody held it.
-
-    The run gets `wait_s` seconds to stop by itself. After that it is called Cancelled although its code may still be
-    working: the next change has a higher fencing number, which stops it at its next side effect.
-    """
-    held = read_lock(http, stack)
-    if held is None:
-        return None
-    run = f"/flow_runs/{held.value.run}"
-    _set_state(http, run, "CANCELLING", why, force=False)
-    deadline = time.monotonic() + wait_s
-    while not _is_final(http, run):
-        if time.monotonic() > deadline:
-            _set_state(http, run, "CANCELLED", why, force=True)
-            break
-        time.sleep(POLL_S)
-    http.delete(f"/variables/{held.id}")
-    return held.value
-
-
-def _set_state(http: httpx.Client, run: str, kind: str, message: str, *, force: bool) -> None:
-    state: dict[str, Any] = {"type": kind, "name": kind.capitalize(), "message": message}
-    answer = http.post(f"{run}/set_state", json={"state": state, "force": force})
-    if answer.status_code != 404:
-        answer.raise_for_status()
-
-
-def _is_final(http: httpx.Client, run: str) -> bool:
-    answer = http.get(run)
-    return answer.status_code == 404 or answer.json()["state_type"] in FINAL_STATES
 
 
 def _checked(stack: str) -> str:

@@ -16,10 +16,11 @@ from prefect.logging import get_logger
 
 from stampede.errors import BadInput, Fenced
 from stampede.frozen import Frozen
-from stampede.locking import POLL_S, HeldLock, LockValue, fence_name, lock_name, locked_by
+from stampede.locking import HeldLock, LockValue, fence_name, lock_name, locked_by
 from stampede.results import FINAL_STATES
 
 STARTED_BY = "by:"
+POLL_S = 0.5
 _log = get_logger("stampede.locks")
 
 

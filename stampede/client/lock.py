@@ -9,6 +9,7 @@ from stampede.client.api import PrefectApi
 from stampede.client.runs import RunGoesOn, cancel_run, close_run, follow
 from stampede.errors import UnknownName
 from stampede.frozen import Frozen
+from stampede.locking import lock_name
 
 
 class Lock(Frozen):
@@ -22,8 +23,8 @@ class Lock(Frozen):
 
 
 def read_lock(api: PrefectApi, stack: str) -> Lock | None:
-    """The lock of a stack, or None when nobody holds it."""
-    found: dict[str, Any] | None = api.get(f"/variables/name/lock-{stack}")
+    """The lock of a stack, or None when nobody holds it. Raises: BadInput for what is not a stack's name."""
+    found: dict[str, Any] | None = api.get(f"/variables/name/{lock_name(stack)}")
     if found is None:
         return None
     value = found["value"] if isinstance(found["value"], dict) else {}

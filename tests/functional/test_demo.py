@@ -11,7 +11,7 @@ import docker
 import httpx
 import pytest
 
-from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
+from stampede.places import Places
 from stampede.programs import run
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +26,7 @@ def environment(
     """Variables that keep the demo apart from a shop and a control plane that may run here already."""
     shop_port, server_port = free_ports(2)
     own = {"SHOP_PORT": str(shop_port), "SERVER_PORT": str(server_port), "SHOP_NAME": stack_name}
-    # Other tests of this session may have set flows and a host name of their own.
-    kept = (STATE_VARIABLE, RUN_VARIABLE)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("STAMPEDE_") or k in kept}
-    environment = {**inherited, **own, "KEEP_IMAGES": "1"}
+    environment = {**os.environ, **own, "KEEP_IMAGES": "1"}
     yield environment
     run([ROOT / "scripts/demo", "--remove"], env=environment, timeout_s=REMOVE_TIMEOUT_S, check=False)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import httpx
 import pytest
 
 from stampede import control_plane
+from stampede.client import Client
 from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
+from stampede.programs import run
 from stampede.results import FINAL_STATES, read_result
 
 HOST = "h1"
@@ -26,8 +29,13 @@ class Plane:
     """A running control plane, and what tests do with it."""
 
     places: Places
+    environment: Mapping[str, str]
     http: httpx.Client
+    client: Client
     counts: Path
+
+    def start_again(self) -> None:
+        start_control_plane(self.environment)
 
     def start(self, flow: str, **parameters: Any) -> str:
         found = self.http.get(f"/deployments/name/{flow}/any").raise_for_status().json()
@@ -91,24 +99,33 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     places = Places(root / "state", root / "run")
     counts = root / "counts"
     counts.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(places.state))
-        patch.setenv(RUN_VARIABLE, str(places.run))
-        patch.setenv("STAMPEDE_HOST", HOST)
-        patch.setenv("STAMPEDE_FLOWS", f"{FLOWS}:FLOWS")
-        patch.setenv("STAMPEDE_VERBS", f"{FLOWS}:VERBS")
-        patch.setenv("STAMPEDE_BACKGROUND", f"{FLOWS}:BACKGROUND")
-        patch.setenv("COUNTS", str(counts))
-        for name in [name for name in os.environ if name.startswith("PREFECT_")]:
-            patch.delenv(name)
-        try:
-            control_plane.start(places, port=free_port())
-            url, auth = control_plane.connect(places)
-            user, _, password = auth.partition(":")
-            with httpx.Client(base_url=url, auth=(user, password), timeout=60) as http:
-                yield Plane(places, http, counts)
-        finally:
-            control_plane.stop(places, everything=True)
+    environment = _environment(places, counts)
+    try:
+        start_control_plane(environment, "--port", str(free_port()))
+        url, auth = control_plane.connect(places)
+        user, _, password = auth.partition(":")
+        with httpx.Client(base_url=url, auth=(user, password), timeout=60) as http, Client(url, auth) as client:
+            yield Plane(places, environment, http, client, counts)
+    finally:
+        control_plane.stop(places, everything=True)
+
+
+def start_control_plane(environment: Mapping[str, str], *words: str) -> None:
+    """As a user does. The environment is that of the command and of what it starts: this process keeps its own."""
+    run([sys.executable, "-m", "stampede", "server", "start", *words], env=environment, timeout_s=180)
+
+
+def _environment(places: Places, counts: Path) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "STAMPEDE_"))}
+    return inherited | {
+        STATE_VARIABLE: str(places.state),
+        RUN_VARIABLE: str(places.run),
+        "STAMPEDE_HOST": HOST,
+        "STAMPEDE_FLOWS": f"{FLOWS}:FLOWS",
+        "STAMPEDE_VERBS": f"{FLOWS}:VERBS",
+        "STAMPEDE_BACKGROUND": f"{FLOWS}:BACKGROUND",
+        "COUNTS": str(counts),
+    }
 
 
 def free_port() -> int:

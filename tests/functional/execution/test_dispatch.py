@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from stampede.errors import BadInput, Cancelled, StackLocked, StampedeError, UpdateFailed
-from stampede.locking import read_lock, unlock
 from stampede.results import read_result
 from tests.functional.execution.conftest import HOST, Plane
 
@@ -96,7 +95,7 @@ def test_a_second_change_is_told_who_holds_the_lock_and_numbers_rise(plane: Plan
     numbers = [read_result(plane.http, plane.wait(run)) for run in (first, waited)]
     assert numbers == [1, 2]
     assert plane.counted("never") == 0
-    assert read_lock(plane.http, "lock-a") is None
+    assert plane.client.lock("lock-a") is None
 
 
 def test_a_resumed_run_finds_its_own_lock_and_number_again(plane: Plane) -> None:
@@ -112,12 +111,12 @@ def test_a_resumed_run_finds_its_own_lock_and_number_again(plane: Plane) -> None
 def test_unlock_cancels_the_run_that_holds_the_lock(plane: Plane) -> None:
     run = plane.start("locked", stack="lock-c", seconds=60, key="lock-c")
     plane.until_counted("lock-c")
-    said = unlock(plane.http, "lock-c")
-    assert said is not None
-    assert said.run == run
+    lock = plane.client.lock("lock-c")
+    assert lock is not None
+    assert (lock.run, lock.why) == (run, "test")
+    plane.client.unlock(lock)
     assert plane.wait(run)["state_type"] == "CANCELLED"
-    assert read_lock(plane.http, "lock-c") is None
-    assert unlock(plane.http, "lock-c") is None
+    assert plane.client.lock("lock-c") is None
 
 
 def test_a_killed_server_comes_back_and_the_run_under_way_ends_well(plane: Plane) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,9 +18,9 @@ ROOT = Path(__file__).parents[3]
 
 def test_every_deployment_of_prefect_yaml_is_registered(plane: Plane) -> None:
     url, auth = control_plane.connect(plane.places)
-    env = {**os.environ, "PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": auth, "PREFECT_HOME": str(plane.places.run)}
+    own = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": auth, "PREFECT_HOME": str(plane.places.run)}
     prefect = Path(sys.executable).with_name("prefect")
-    run([prefect, "--no-prompt", "deploy", "--all"], cwd=ROOT, env=env, timeout_s=300)
+    run([prefect, "--no-prompt", "deploy", "--all"], cwd=ROOT, env={**plane.environment, **own}, timeout_s=300)
     listed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     for entry in listed:
         flow = entry["entrypoint"].rpartition(".")[2].replace("_", "-")

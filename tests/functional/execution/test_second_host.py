@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -28,7 +27,8 @@ def worker_of_other_host(plane: Plane, run: Path) -> Iterator[subprocess.Popen[b
     """A worker that serves only the queue of its host, as on a host that has joined; killed at the end."""
     own = {"STAMPEDE_HOST": OTHER, "STAMPEDE_CONTROL": "0", RUN_VARIABLE: str(run)}
     argv = [sys.executable, "-m", "stampede.deployments.worker_entry"]
-    with subprocess.Popen(argv, env=os.environ | read_env(worker_env(plane.places)) | own) as process:
+    environment = {**plane.environment, **read_env(worker_env(plane.places)), **own}
+    with subprocess.Popen(argv, env=environment) as process:
         try:
             deadline = time.monotonic() + 90
             while not (run / "worker.ready").exists():
