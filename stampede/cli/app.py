@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from stampede.cli import changing, following, reaching, serving, showing
+from stampede.cli.groups import spread
 from stampede.errors import StampedeError
 
 EPILOG = (
@@ -43,7 +44,8 @@ for command in (
     following.unlock,
     serving.version,
 ):
-    app.command(command.__name__.rstrip("_"), context_settings=getattr(command, "context_settings", None))(command)
+    settings = getattr(command, "context_settings", None)
+    app.command(command.__name__.rstrip("_"), context_settings=settings)(spread(command))
 app.add_typer(serving.server_app, name="server")
 
 

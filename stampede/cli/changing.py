@@ -6,216 +6,118 @@ from typing import Annotated
 
 import typer
 
-from stampede.cli import options
+from stampede.cli import groups, options
 from stampede.errors import BadInput
 
 
 def up(
-    file: options.Files = None,
-    project_name: options.Project = None,
-    profile: options.Profiles = None,
-    env_file: options.EnvFiles = None,
+    *,
+    files: groups.StackFiles,
     build: Annotated[bool, typer.Option("--build", help="Build images before, also those that are there.")] = False,
     pull: options.Pull = None,
     force_recreate: Annotated[
         bool, typer.Option("--force-recreate", help="Replace instances even if nothing changed.")
     ] = False,
-    why: options.Why = "",
-    wait: options.Wait = None,
-    dry_run: options.DryRun = False,
-    detach: options.Detach = False,
+    change: groups.Change,
     yes: options.Yes = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
 ) -> None:
     """Make what runs equal to the stack file: the smallest change, old replicas serving until new ones are healthy."""
-    del yes  # `up` asks nothing; scripts may say --yes to every verb.
+    del yes  # `up` asks nothing; scripts may say --yes to it as to `down` and `adopt`.
     _check_pull(pull)
-    from stampede.cli.loading import load
-    from stampede.cli.session import open_client
-    from stampede.cli.verbs import carry_out
     from stampede.client import DeployStack
 
-    loaded = load(file, project_name, profile, env_file)
+    loaded = files.load()
     name = loaded.stack.name
-    with open_client(server) as client:
+    with change.client() as client:
         request = DeployStack(
             stack=name,
             candidate=client.send(name, loaded.document),
-            requested_by=client.requested_by,
-            why=why or None,
             pull=pull,
             build=build or None,
             force_recreate=force_recreate or None,
-            dry_run=dry_run or None,
-            wait_for_lock_s=wait,
         )
-        carry_out(client, request, as_json=as_json, detach=detach)
+        change.carry_out(client, request)
 
 
 def scale(
     replicas: Annotated[list[str], typer.Argument(metavar="SERVICE=N...", help="Such as web=5.")],
-    file: options.Files = None,
-    project_name: options.Project = None,
-    why: options.Why = "",
-    wait: options.Wait = None,
-    dry_run: options.DryRun = False,
-    detach: options.Detach = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
+    *,
+    which: groups.StackName,
+    change: groups.Change,
 ) -> None:
     """Run another number of replicas of some services."""
     wanted = _replicas(replicas)
-    from stampede.cli.loading import chosen_stack
-    from stampede.cli.session import open_client
-    from stampede.cli.verbs import carry_out
     from stampede.client import ScaleService
 
-    with open_client(server) as client:
-        request = ScaleService(
-            stack=chosen_stack(client, project_name, file),
-            replicas=wanted,
-            requested_by=client.requested_by,
-            why=why or None,
-            dry_run=dry_run or None,
-            wait_for_lock_s=wait,
-        )
-        carry_out(client, request, as_json=as_json, detach=detach)
+    with change.client() as client:
+        change.carry_out(client, ScaleService(stack=which.chosen(client), replicas=wanted))
 
 
 def rollback(
     revision: Annotated[
         int | None, typer.Argument(metavar="[REVISION]", min=1, help="Default: the last that served before.")
     ] = None,
-    file: options.Files = None,
-    project_name: options.Project = None,
-    why: options.Why = "",
-    wait: options.Wait = None,
-    dry_run: options.DryRun = False,
-    detach: options.Detach = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
+    *,
+    which: groups.StackName,
+    change: groups.Change,
 ) -> None:
     """Go back to a kept revision (stampede history lists them)."""
-    from stampede.cli.loading import chosen_stack
-    from stampede.cli.session import open_client
-    from stampede.cli.verbs import carry_out
     from stampede.client import RollbackStack
 
-    with open_client(server) as client:
-        request = RollbackStack(
-            stack=chosen_stack(client, project_name, file),
-            revision=revision,
-            requested_by=client.requested_by,
-            why=why or None,
-            dry_run=dry_run or None,
-            wait_for_lock_s=wait,
-        )
-        carry_out(client, request, as_json=as_json, detach=detach)
+    with change.client() as client:
+        change.carry_out(client, RollbackStack(stack=which.chosen(client), revision=revision))
 
 
 def restart(
     services: Annotated[
         list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Default: all but jobs that others wait for.")
     ] = None,
-    file: options.Files = None,
-    project_name: options.Project = None,
-    dry_run: options.DryRun = False,
-    why: options.Why = "",
-    wait: options.Wait = None,
-    detach: options.Detach = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
+    *,
+    which: groups.StackName,
+    change: groups.Change,
 ) -> None:
     """Restart instances of services, in waves like an update."""
-    from stampede.cli.loading import chosen_stack
-    from stampede.cli.session import open_client
-    from stampede.cli.verbs import carry_out
     from stampede.client import RestartService
 
-    with open_client(server) as client:
-        request = RestartService(
-            stack=chosen_stack(client, project_name, file),
-            services=services or [],
-            requested_by=client.requested_by,
-            why=why or None,
-            dry_run=dry_run or None,
-            wait_for_lock_s=wait,
-        )
-        carry_out(client, request, as_json=as_json, detach=detach)
+    with change.client() as client:
+        change.carry_out(client, RestartService(stack=which.chosen(client), services=services or []))
 
 
 def down(
-    file: options.Files = None,
-    project_name: options.Project = None,
+    *,
+    which: groups.StackName,
     volumes: Annotated[
         bool, typer.Option("--volumes", "-v", help="Remove its named volumes too: the data is lost.")
     ] = False,
-    why: options.Why = "",
-    wait: options.Wait = None,
-    dry_run: options.DryRun = False,
-    detach: options.Detach = False,
+    change: groups.Change,
     yes: options.Yes = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
 ) -> None:
     """Remove what a stack runs. Volumes stay, unless --volumes is said; its revisions stay for a later rollback."""
     from stampede.cli.asking import confirm
-    from stampede.cli.loading import chosen_stack
-    from stampede.cli.session import open_client
-    from stampede.cli.verbs import carry_out
     from stampede.client import RemoveStack
 
-    with open_client(server) as client:
-        stack = chosen_stack(client, project_name, file)
-        if not (yes or dry_run):
+    with change.client() as client:
+        stack = which.chosen(client)
+        if not (yes or change.dry_run):
             lost = " and the data of its volumes" if volumes else " (its volumes stay)"
             confirm(f"Remove stack {stack}{lost}?", unattended=not volumes)
-        request = RemoveStack(
-            stack=stack,
-            volumes=volumes,
-            requested_by=client.requested_by,
-            why=why or None,
-            dry_run=dry_run or None,
-            wait_for_lock_s=wait,
-        )
-        carry_out(client, request, as_json=as_json, detach=detach)
+        change.carry_out(client, RemoveStack(stack=stack, volumes=volumes))
 
 
-def adopt(
-    file: options.Files = None,
-    project_name: options.Project = None,
-    profile: options.Profiles = None,
-    env_file: options.EnvFiles = None,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-    as_json: options.Json = False,
-    server: options.Server = None,
-) -> None:
+def adopt(*, files: groups.StackFiles, change: groups.Change, yes: options.Yes = False) -> None:
     """Take over a running Compose project of the stack's name: shows the plan, then asks. The originals are kept."""
     from stampede.cli.asking import confirm
-    from stampede.cli.loading import load
-    from stampede.cli.session import open_client, say
-    from stampede.cli.verbs import carry_out, wait_for
+    from stampede.cli.verbs import tell_plan
     from stampede.client import AdoptStack
 
-    loaded = load(file, project_name, profile, env_file)
+    loaded = files.load()
     name = loaded.stack.name
-    with open_client(server) as client:
-        candidate = client.send(name, loaded.document)
-        trial = AdoptStack(stack=name, candidate=candidate, requested_by=client.requested_by, dry_run=True)
-        if dry_run:
-            carry_out(client, trial, as_json=as_json)
-            return
-        if not yes:
-            planned = wait_for(client, client.start(trial))
-            for change in planned.changes:
-                say(f"  {change.action.value:<9} {change.name}  {change.reason}")
-            for warning in planned.warnings:
-                say(f"warning: {warning}")
+    with change.client() as client:
+        request = AdoptStack(stack=name, candidate=client.send(name, loaded.document))
+        if not (yes or change.dry_run):
+            tell_plan(change.try_out(client, request))
             confirm(f"Adopt {name} this way?")
-        request = AdoptStack(stack=name, candidate=candidate, requested_by=client.requested_by)
-        carry_out(client, request, as_json=as_json)
+        change.carry_out(client, request)
 
 
 def _replicas(words: list[str]) -> dict[str, int]:

@@ -98,6 +98,14 @@ def show_changes(outcome: Outcome) -> None:
         print(f"  {change.action.value:<9} {change.name:<{width}}  {change.reason}")
 
 
+def tell_plan(plan: Outcome) -> None:
+    """Tell the person who is going to be asked what would change and why, on stderr."""
+    for change in plan.changes:
+        say(f"  {change.action.value:<9} {change.name}  {change.reason}")
+    for warning in plan.warnings:
+        say(f"warning: {warning}")
+
+
 def show_plan(plan: Outcome, run: Run, *, as_json: bool) -> None:
     """Print what would change and why."""
     if as_json:

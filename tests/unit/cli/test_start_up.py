@@ -7,7 +7,9 @@ import sys
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from stampede.cli.app import app
 from stampede.programs import run
 
 HELP_WITHIN_S = 0.3
@@ -46,6 +48,29 @@ def test_httpx_is_whole_though_its_own_command_line_was_left_out() -> None:
     assert "Timeout" in run([sys.executable, "-c", words]).out
 
 
-@pytest.mark.parametrize("command", ["up", "ps", "exec", "server", "follow"])
+@pytest.mark.parametrize("command", ["rollback -p shop", "ps -p shop", "unlock -p shop"])
+def test_a_command_imports_httpx_without_its_own_command_line(command: str) -> None:
+    words = (
+        "import sys, json, stampede.cli\n"
+        f"sys.argv = 'stampede {command} --server http://127.0.0.1:1'.split()\n"
+        "try:\n    stampede.cli.main()\nexcept SystemExit:\n    print(json.dumps(sorted(sys.modules)))\n"
+    )
+    modules = json.loads(run([sys.executable, "-c", words]).out)
+    assert "httpx" in modules
+    assert not {"httpx._main", "pygments"} & set(modules)
+
+
+COMMANDS = sorted(each.name for each in app.registered_commands if each.name)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "server"])
 def test_every_command_explains_itself(command: str) -> None:
-    assert "Usage" in run([sys.executable, "-m", "stampede", command, "--help"]).out
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert (shown.exit_code, shown.output.startswith("Usage")) == (0, True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_shell_completes_the_options_of_every_command(command: str) -> None:
+    asked = {"_STAMPEDE_COMPLETE": "complete_bash", "COMP_WORDS": f"stampede {command} --", "COMP_CWORD": "2"}
+    shown = CliRunner().invoke(app, [], env=asked, prog_name="stampede")
+    assert "--help" in shown.output.split()

@@ -55,7 +55,7 @@ def test_up_prints_one_object_for_programs(stampede: Stampede) -> None:
     assert ended.json["duration_s"] >= 0
 
 
-@pytest.mark.parametrize("words", [("scale", "web=5"), ("rollback",), ("restart",), ("down",)])
+@pytest.mark.parametrize("words", [("scale", "web=5"), ("rollback",), ("restart",), ("down",), ("adopt", "--yes")])
 def test_every_verb_prints_the_same_object(stampede: Stampede, words: tuple[str, ...]) -> None:
     assert stampede(*words, "--json").json["removed"] == ["shop-old-1"]
 
@@ -117,10 +117,24 @@ def test_exit_codes_tell_failures_apart(
         assert f"hint: {error.hint}" in ended.err
 
 
-@pytest.mark.parametrize("words", [("up",), ("scale", "web=5"), ("rollback",), ("restart",), ("down",)])
+CHANGING = [("up",), ("scale", "web=5"), ("rollback",), ("restart",), ("down",), ("adopt", "--yes")]
+
+
+@pytest.mark.parametrize("words", CHANGING)
 def test_every_changing_verb_can_be_tried_dry(prefect: FakePrefect, stampede: Stampede, words: tuple[str, ...]) -> None:
     run = stampede(*words, "--dry-run", "--detach", "--json").json["run"]["id"]
     assert prefect.runs[run].parameters["dry_run"] is True
+
+
+@pytest.mark.parametrize("words", CHANGING)
+def test_every_changing_verb_takes_a_reason_waits_for_the_lock_and_detaches(
+    prefect: FakePrefect, stampede: Stampede, words: tuple[str, ...]
+) -> None:
+    begun = stampede(*words, "--why", "because", "--wait", "7", "--detach", "--json").json
+    asked = prefect.runs[begun["run"]["id"]].parameters
+    assert (asked["why"], asked["wait_for_lock_s"]) == ("because", 7.0)
+    assert asked["requested_by"]
+    assert set(begun) == {"stack", "run"}
 
 
 def test_a_cancelled_run_ends_with_3(prefect: FakePrefect, stampede: Stampede) -> None:
