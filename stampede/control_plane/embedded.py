@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stampede.control_plane import logs, settings, systemd, unsupervised
-from stampede.control_plane.processes import read_pid
+from stampede.control_plane import settings, systemd, unsupervised
 from stampede.control_plane.settings import SERVER, WORKER
 from stampede.errors import Refused, ServerUnreachable
 from stampede.places import Places
@@ -47,7 +46,7 @@ def start(
     with _one_at_a_time(places, progress):
         before = settings.chosen_address(places)
         wanted = (host or before[0], port or before[1])
-        if read_pid(places.run / f"{SERVER}.pid") is None or wanted != before:
+        if SERVER not in dict(_keeper(places).processes(places)) or wanted != before:
             _check_port(*wanted)
         settings.prepare(places, *wanted)
         _keeper(places).start(places)
@@ -88,10 +87,10 @@ def _wait_until_healthy(places: Places, progress: Progress) -> Status:
         if now.healthy:
             return now
         if waited_s > START_DEADLINE_S:
-            ends = "\n".join(f"{name}: {logs.last_lines(places.logs / f'{name}.log', 8)}" for name in (SERVER, WORKER))
+            ends = "\n".join(f"{name}: {_keeper(places).last_lines(places, name)}" for name in (SERVER, WORKER))
             raise ServerUnreachable(
                 f"The control plane did not answer within {START_DEADLINE_S:.0f} s:\n{ends}",
-                f"the logs are in {places.logs}",
+                _keeper(places).where_logs_are(places),
             )
         if waited_s - said_at >= 2.0:
             said_at = waited_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from importlib import resources
 from pathlib import Path
@@ -40,9 +41,10 @@ class Systemd:
     @staticmethod
     def stop(places: Places, *, everything: bool) -> None:
         """Afterwards the services do not run and do not come back at boot, those that carry traffic excepted."""
-        units = [*CONTROL, *(TRAFFIC if everything else ())]
-        programs.run(["systemctl", "disable", "--quiet", *units], check=False)
-        programs.run(["systemctl", "stop", *units], timeout_s=120)
+        units = [unit for unit in (*CONTROL, *(TRAFFIC if everything else ())) if _path(unit).exists()]
+        if units:
+            programs.run(["systemctl", "disable", "--quiet", *units])
+            programs.run(["systemctl", "stop", *units], timeout_s=120)
 
     @staticmethod
     def processes(places: Places) -> tuple[tuple[str, int], ...]:
@@ -55,9 +57,19 @@ class Systemd:
         return tuple(found)
 
     @staticmethod
+    def last_lines(places: Places, name: str) -> str:
+        """The end of what a service has said."""
+        words = ["--unit", f"stampede-{name}", "--lines=8", "--output=cat", "--no-pager"]
+        return programs.run(["journalctl", *words], check=False).out
+
+    @staticmethod
+    def where_logs_are(places: Places) -> str:
+        return "journalctl -u stampede-server -u stampede-worker has the rest"
+
+    @staticmethod
     def _install(unit: str, places: Places) -> bool:
         """Afterwards the unit file says what this release wants; true when it did not before."""
-        path = UNITS / f"{unit}.service"
+        path = _path(unit)
         text = rendered(unit, places)
         if path.exists() and path.read_text() == text:
             return False
@@ -66,7 +78,7 @@ class Systemd:
 
 
 def rendered(unit: str, places: Places) -> str:
-    """The unit file, with this installation's paths filled in."""
+    """The unit file, with this installation's paths filled in. It differs when the settings that it reads differ."""
     host, port = settings.chosen_address(places)
     text = resources.files("stampede.deployments").joinpath("systemd", f"{unit}.service").read_text()
     values = {
@@ -78,7 +90,18 @@ def rendered(unit: str, places: Places) -> str:
         "worker_env": str(settings.worker_env(places)),
         "host": host,
         "port": str(port),
+        "server_settings": _digest(settings.server_env(places)),
+        "worker_settings": _digest(settings.worker_env(places)),
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+def _path(unit: str) -> Path:
+    return UNITS / f"{unit}.service"
+
+
+def _digest(path: Path) -> str:
+    """Of a file, which may be missing. The ones digested here hold long random secrets, which it does not give away."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else "none"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import stampede
 from stampede import programs
-from stampede.control_plane import services
+from stampede.control_plane import logs, services
 from stampede.control_plane.processes import read_pid
 from stampede.control_plane.supervisor import PID_FILE, STOPPED_FILE
 from stampede.errors import StampedeError
@@ -64,6 +64,15 @@ class OwnSupervisor:
         names = [*services.load(places), "supervisor"]
         found = [(name, read_pid(places.run / f"{name}.pid")) for name in names]
         return tuple((name, process.pid) for name, process in found if process is not None)
+
+    @staticmethod
+    def last_lines(places: Places, name: str) -> str:
+        """The end of what a service has said."""
+        return logs.last_lines(places.logs / f"{name}.log", 8)
+
+    @staticmethod
+    def where_logs_are(places: Places) -> str:
+        return f"the logs are in {places.logs}"
 
 
 def _launch(places: Places) -> None:

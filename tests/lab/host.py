@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,27 +65,37 @@ class LabHost:
 
     def boot(self) -> None:
         """Afterwards its PID 1 runs, and nothing else."""
+        self._begin(_INIT, "v2" if (CGROUPS / "cgroup.controllers").exists() else "v1")
+        deadline = time.monotonic() + UP_WITHIN_S
+        while not Path(f"/proc/{self.pid}/root/run/host-is-up").exists():
+            assert time.monotonic() < deadline, "the host did not come up"
+            self._must_be_on()
+            time.sleep(0.05)
+
+    def _begin(self, script: str, *words: str) -> None:
+        """Afterwards PID 1 of new namespaces runs the script, with the disk and `words` as its arguments."""
         self.disk.mkdir(parents=True, exist_ok=True)
-        version = "v2" if (CGROUPS / "cgroup.controllers").exists() else "v1"
         argv = ["unshare", *NAMESPACES, "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
         self._launched = subprocess.Popen(
-            [*argv, "bash", "-c", _INIT, "init", str(self.disk), version],
+            [*argv, "bash", "-c", script, "init", str(self.disk), *words],
             preexec_fn=self._enter_cgroups,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + UP_WITHIN_S
-        while not (self.pid and Path(f"/proc/{self.pid}/root/run/host-is-up").exists()):
-            assert time.monotonic() < deadline, "the host did not come up"
-            assert self._launched.poll() is None, "PID 1 of the host ended"
-            time.sleep(0.05)
+        while not self.pid:
+            self._must_be_on()
+            time.sleep(0.02)
             self.pid = _child_of(self._launched.pid)
+
+    def _must_be_on(self) -> None:
+        assert self._launched is not None
+        assert self._launched.poll() is None, "PID 1 of the host ended"
 
     def cut_power(self) -> None:
         """Afterwards every process of it is gone, with its mounts, interfaces and memory."""
         if self._launched is None:
             return
-        os.kill(self._launched.pid, signal.SIGKILL)
+        self._launched.kill()  # nothing to do for one that was shut down
         self._launched.wait()
         deadline = time.monotonic() + UP_WITHIN_S
         while Path(f"/proc/{self.pid}").exists():

@@ -93,6 +93,14 @@ def test_units_are_filled_in_completely(places: Places, unit: str) -> None:
     assert "ExecStart=/" in text
 
 
+def test_a_unit_differs_when_the_settings_that_its_service_reads_do(places: Places) -> None:
+    settings.prepare(places, "127.0.0.1", 4999)
+    before = {unit: rendered(unit, places) for unit in (*CONTROL, *TRAFFIC, *BOOT)}
+    with settings.worker_env(places).open("a") as file:
+        file.write("STAMPEDE_METRICS=127.0.0.1:9\n")
+    assert [unit for unit, text in before.items() if rendered(unit, places) != text] == ["stampede-worker"]
+
+
 def test_a_host_keeps_the_name_it_was_started_with(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAMPEDE_HOST", "h7")
     settings.prepare(places, "127.0.0.1", 4999)
