@@ -19,6 +19,7 @@ from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
 from stampede.planning.slots import Doubt
+from stampede.planning.taken_ports import refuse_taken_ports
 from stampede.planning.update_order import on_the_way_back
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.events import announced
@@ -107,7 +108,7 @@ async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
 
 
 async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
-    """Pure planning on what was read. Raises: NeedsAdoption or Foreign if somebody else's things are in the way."""
+    """Pure planning on what was read. Raises: what obstacles and taken ports raise."""
     hosts = tuple(survey.found for survey in surveys.values())
     definition = wanted.definition if wanted else None
     found = [instance for host in hosts for instance in host.instances]
@@ -118,7 +119,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
     if definition:
         refuse_obstacles(definition, instances, hosts)
     before = await revisions_of(request.stack, {instance.revision for instance in found})
-    return plan_stack(
+    plan = plan_stack(
         Situation(
             stack=request.stack,
             wanted=definition,
@@ -129,6 +130,9 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
             doubt=doubt,
         )
     )
+    if definition:
+        refuse_taken_ports(plan, definition, instances, hosts)
+    return plan
 
 
 async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], plan: Plan) -> None:

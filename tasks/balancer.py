@@ -11,7 +11,7 @@ from stampede.balancer.listeners import Listener, listener_for
 from stampede.balancer.ports import WantedPort, choose_ports
 from stampede.blocks.haproxy import Balancer
 from stampede.tasks.retry import RETRY_TRANSIENT
-from stampede.tasks.threads import in_thread
+from stampede.tasks.threads import in_thread, until_cancelled
 
 UP_WITHIN_S = 30.0
 DRAIN_LIMIT_S = 30.0
@@ -29,7 +29,7 @@ async def ensure_listeners(
     """
     if wanted:
         await in_thread(haproxy.ensure_running)
-    taken = await in_thread(haproxy.taken_ports, stack)
+    taken = {found.port for found in await in_thread(haproxy.taken, stack) if found.protocol == "tcp"}
     chosen = choose_ports(wanted, taken, kept)
     listeners = tuple(listener_for(port, chosen) for port in wanted)
     changed = await in_thread(haproxy.configure, stack, listeners)
@@ -47,7 +47,8 @@ async def put_in_service(
     Raises: DaemonError when it does not accept any within `limit_s`; it then stays known, without traffic.
     """
     added = await in_thread(haproxy.add_server, stack, service, name, address)
-    changed = await in_thread(haproxy.wait_server_up, stack, service, name, limit_s) or added
+    proven = await until_cancelled(lambda cancelled: haproxy.wait_server_up(stack, service, name, limit_s, cancelled))
+    changed = proven or added
     get_run_logger().info("%s at %s: %s", name, address, "in service" if changed else "already so")
     return changed
 
@@ -57,7 +58,7 @@ async def take_out_of_service(
     haproxy: Balancer, stack: str, service: str, name: str, limit_s: float = DRAIN_LIMIT_S
 ) -> int:
     """Afterwards no listener knows this instance. Returns how many connections were cut after `limit_s` (0: none)."""
-    cut = await in_thread(haproxy.drain_server, stack, service, name, limit_s)
+    cut = await until_cancelled(lambda cancelled: haproxy.drain_server(stack, service, name, limit_s, cancelled))
     removed = await in_thread(haproxy.remove_server, stack, service, name)
     outcome = f"out of service, {cut} connections cut" if removed else "already so"
     get_run_logger().info("%s: %s", name, outcome)

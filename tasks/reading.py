@@ -6,6 +6,7 @@ import asyncio
 
 from prefect import task
 
+from stampede.balancer.taken import all_taken
 from stampede.blocks.adopted_volumes import adopted_volumes
 from stampede.planning.found import FoundHost, FoundVolume
 from stampede.tasks.retry import RETRY_TRANSIENT
@@ -15,11 +16,12 @@ from stampede.tasks.threads import in_thread
 
 @task(task_run_name="read what this host has of {stack}", **RETRY_TRANSIENT)
 async def read_found(stack: str) -> FoundHost:
-    """Instances, networks, volumes and published ports of a stack, and every container that is not ours."""
+    """Instances, networks, volumes and published ports of a stack, and what somebody else has on this host."""
     host = this_host()
-    found, balanced, project = await asyncio.gather(
+    found, balanced, listening, project = await asyncio.gather(
         in_thread(host.docker.found, host.name, host.cluster, stack),
         in_thread(host.haproxy.desired, stack),
+        in_thread(host.haproxy.taken, stack),
         in_thread(host.docker.projects.look, stack),
     )
     adopted = adopted_volumes(host.places, stack) & set(project.volumes)
@@ -30,5 +32,6 @@ async def read_found(stack: str) -> FoundHost:
             "project_networks": project.networks,
             "project_volumes": tuple(name for name in project.volumes if name not in adopted),
             "balanced": balanced,
+            "taken": all_taken(found.taken, listening, stack, {instance.id for instance in found.instances}),
         }
     )

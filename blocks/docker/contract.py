@@ -6,6 +6,7 @@ Every verb blocks; tasks call it from a thread. Whatever the daemon says arrives
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -82,10 +83,10 @@ class Containers(Protocol):
         """Its output in pieces as they come, stdout and stderr as they were written; with `follow` until it ends."""
         ...
 
-    def wait_exit(self, container: str, timeout_s: float) -> int:
+    def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:
         """The exit code of the first end of its main process since it was started by us.
 
-        Raises: DaemonError if it has not ended after `timeout_s`, or is gone.
+        Raises: DaemonError if it has not ended after `timeout_s`, or is gone; Cancelled soon after `cancelled` is set.
         """
         ...
 
@@ -225,6 +226,7 @@ class Docker(Protocol):
     def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
         """What is there: ours by labels (of one stack, or all), and every other container, which is foreign.
 
+        `taken` are the host ports that Docker publishes for containers, of whomever they are.
         `started_at` and `restarts` are read only with `detail`, which costs one request per container.
         """
         ...

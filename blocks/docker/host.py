@@ -21,6 +21,7 @@ from stampede.blocks.docker.reading import (
     instance_of_list,
     is_ours,
     network_of,
+    ports_of_list,
 )
 from stampede.blocks.docker.volumes import DockerVolumes
 from stampede.planning import identity
@@ -54,6 +55,7 @@ class DockerHost:
             networks=tuple(sorted(map(network_of, networks), key=lambda network: network.name)),
             volumes=self.volumes.volumes(cluster, stack),
             foreign=tuple(foreign_of_list(entry) for entry in entries if not is_ours(entry["Labels"], cluster)),
+            taken=tuple(port for entry in entries for port in ports_of_list(entry)),
         )
 
     def _details(self, entries: list[dict[str, Any]], host_name: str) -> list[FoundInstance]:

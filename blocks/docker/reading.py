@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from stampede.balancer.taken import TakenPort
 from stampede.planning import identity
 from stampede.planning.found import (
     ForeignContainer,
@@ -76,6 +77,23 @@ def foreign_of_list(entry: dict[str, Any]) -> ForeignContainer:
         compose_project=labels.get("com.docker.compose.project", ""),
         compose_service=labels.get("com.docker.compose.service", ""),
         state=cast("State", entry["State"]),
+    )
+
+
+def ports_of_list(entry: dict[str, Any]) -> tuple[TakenPort, ...]:
+    """The host ports that Docker publishes for a container that runs."""
+    stack = (entry["Labels"] or {}).get(identity.STACK, "")
+    return tuple(
+        TakenPort(
+            protocol=port["Type"],
+            address=port.get("IP", ""),
+            port=port["PublicPort"],
+            holder=f"container {_name(entry)}",
+            stack=stack,
+            container=entry["Id"],
+        )
+        for port in entry.get("Ports") or ()
+        if port.get("PublicPort") and port["Type"] in ("tcp", "udp")
     )
 
 

@@ -6,19 +6,21 @@ forgets them; only a change of listeners reloads. Sources: HAProxy 2.6 managemen
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_clashes
+from stampede.balancer.listeners import BalancedStack, Listener, Server, port_of, refuse_clashes
 from stampede.balancer.render import frontend_of
 from stampede.balancer.runtime import FoundServer, ListenerStatistics, Row, Statistics, parse_info, parse_rows
+from stampede.balancer.taken import TakenPort
 from stampede.blocks.haproxy.files import BalancerFiles
 from stampede.blocks.haproxy.process import HAProxyProcess, service_argv, start_under_supervision
 from stampede.blocks.haproxy.rotation import Rotation
 from stampede.blocks.haproxy.sockets import Socket, wait_until
-from stampede.blocks.haproxy.taken import foreign_sockets, refuse_absent, refuse_taken
-from stampede.errors import DaemonError, Transient, UnknownName
+from stampede.blocks.haproxy.taken import refuse_absent, refuse_taken, taken_ports
+from stampede.errors import Cancelled, DaemonError, Transient, UnknownName
 from stampede.places import Places
 
 __all__ = ["HAProxy", "service_argv"]
@@ -80,8 +82,10 @@ class HAProxy:
                 self._files.write(desired.with_server(server))
             return self._rotation.ensure(listeners, server) or server != known
 
-    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
-        deadline = time.monotonic() + limit_s
+    def wait_server_up(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> bool:
+        deadline, stop = time.monotonic() + limit_s, cancelled or threading.Event()
         while True:
             with self._files.locked():
                 desired = self._files.stack(stack)
@@ -102,7 +106,8 @@ class HAProxy:
                     f" port {', '.join(str(one.target) for one in listeners)} within {limit_s:g} s",
                     "does the program in it listen on that port, on all its addresses?",
                 )
-            time.sleep(0.05)
+            if stop.wait(0.05):
+                raise Cancelled(f"the wait for {name} to accept connections was cancelled")
 
     def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
         with self._files.locked():
@@ -115,10 +120,15 @@ class HAProxy:
                 self._files.write(desired.with_server(marked))
             return self._rotation.ensure(desired.listeners_of(service), marked) or marked != server
 
-    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
+    def drain_server(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> int:
+        stop = cancelled or threading.Event()
         listeners, _ = self._start_leaving(stack, service, name)
         self._rotation.drain(listeners, name)
-        if wait_until(lambda: self._rotation.sessions(listeners, name) == 0, limit_s):
+        if wait_until(lambda: self._rotation.sessions(listeners, name) == 0 or stop.is_set(), limit_s):
+            if stop.is_set() and self._rotation.sessions(listeners, name):
+                raise Cancelled(f"the wait for the connections of {name} to end was cancelled")
             return 0
         return self._rotation.cut(listeners, name)
 
@@ -150,9 +160,9 @@ class HAProxy:
             listeners=tuple(_counters(one, rows[frontend_of(one)], totals[one.name]) for one in listeners),
         )
 
-    def taken_ports(self, stack: str) -> Collection[int]:
-        others = {one.port for other in self._files.stacks() if other.stack != stack for one in other.listeners}
-        return others | {found.port for found in foreign_sockets(self._process.pids())}
+    def taken(self, stack: str) -> tuple[TakenPort, ...]:
+        others = [one for other in self._files.stacks() if other.stack != stack for one in other.listeners]
+        return (*map(port_of, others), *taken_ports(self._process.pids()))
 
     def _take_over(self, before: BalancedStack) -> bool:
         """HAProxy has the listeners of the files; when it cannot start with them, the files are as `before`."""

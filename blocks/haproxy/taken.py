@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from stampede.balancer.listeners import Listener
-from stampede.balancer.sockets import ListeningSocket, parse_listening
+from stampede.balancer.sockets import ListeningSocket, parse_bound, parse_listening
+from stampede.balancer.taken import TakenPort
 from stampede.errors import BadInput, PortTaken
 
 _PROC = Path("/proc")
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
 def foreign_sockets(ours: Collection[int]) -> tuple[ListeningSocket, ...]:
@@ -19,6 +22,27 @@ def foreign_sockets(ours: Collection[int]) -> tuple[ListeningSocket, ...]:
     listening = [found for table in tables if table.exists() for found in parse_listening(table.read_text())]
     held = {inode for pid in ours for inode in _inodes(_PROC / str(pid))}
     return tuple(found for found in listening if found.inode not in held)
+
+
+def taken_ports(ours: Collection[int]) -> tuple[TakenPort, ...]:
+    """TCP and UDP ports of this host that something but the processes `ours` holds, with the names of the holders."""
+    tables = ("udp", "udp6")
+    paths = [path for name in tables if (path := _PROC / "net" / name).exists()]
+    bound = [found for path in paths for found in parse_bound(path.read_text())]
+    sockets = [("tcp", found) for found in foreign_sockets(ours)] + [("udp", found) for found in bound]
+    holders = dict(_holders({found.inode for _, found in sockets}))
+    return tuple(
+        TakenPort.model_validate(
+            {
+                "protocol": protocol,
+                "address": found.address,
+                "port": found.port,
+                "holder": _described(holders.get(found.inode)),
+                "container": _container(holders.get(found.inode)),
+            }
+        )
+        for protocol, found in sockets
+    )
 
 
 def refuse_taken(listeners: Iterable[Listener], ours: Collection[int]) -> None:
@@ -63,10 +87,29 @@ def processes_with(word: str) -> frozenset[int]:
 
 
 def _owner(inode: int) -> str:
+    return _described(dict(_holders({inode})).get(inode))
+
+
+def _holders(inodes: Collection[int]) -> Iterator[tuple[int, Path]]:
+    """Each of these sockets with a process that holds it, as far as we may look."""
     for process in _PROC.iterdir():
-        if process.name.isdigit() and inode in _inodes(process):
-            return f"{_program(process)} (pid {process.name})"
-    return "a program that is gone by now, or hidden from us"
+        if process.name.isdigit():
+            yield from ((inode, process) for inode in _inodes(process).intersection(inodes))
+
+
+def _described(process: Path | None) -> str:
+    if process is None:
+        return "a program that is gone by now, or hidden from us"
+    return f"{_program(process)} (pid {process.name})"
+
+
+def _container(process: Path | None) -> str:
+    """The id of the container that a process runs in, as its control group tells; "" if it runs in none."""
+    try:
+        found = _CONTAINER.search((process / "cgroup").read_text()) if process else None
+    except OSError:
+        return ""
+    return found[0] if found else ""
 
 
 def _program(process: Path) -> str:

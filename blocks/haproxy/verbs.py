@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import threading
+from collections.abc import Iterable
 from typing import Protocol
 
 from stampede.balancer.listeners import BalancedStack, Listener
 from stampede.balancer.runtime import FoundServer, Statistics
+from stampede.balancer.taken import TakenPort
 
 
 class Balancer(Protocol):
@@ -37,16 +39,26 @@ class Balancer(Protocol):
         """The instance `name` is known to every listener of its service and being checked; no traffic yet."""
         ...
 
-    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
-        """Its checks have passed and it gets traffic. Raises: DaemonError after `limit_s`, UnknownName if not added."""
+    def wait_server_up(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> bool:
+        """Its checks have passed and it gets traffic.
+
+        Raises: DaemonError after `limit_s`, UnknownName if not added, Cancelled soon after `cancelled` is set.
+        """
         ...
 
     def mark_health(self, stack: str, service: str, name: str, *, healthy: bool) -> bool:
         """Its own health check says so: an unhealthy one gets no new traffic while another server is up."""
         ...
 
-    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
-        """It gets no new connections and has none left. Returns how many were cut when `limit_s` had passed."""
+    def drain_server(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> int:
+        """It gets no new connections and has none left. Returns how many were cut when `limit_s` had passed.
+
+        Raises: Cancelled soon after `cancelled` is set; then it gets no new connections, and keeps those it has.
+        """
         ...
 
     def remove_server(self, stack: str, service: str, name: str) -> bool:
@@ -65,6 +77,6 @@ class Balancer(Protocol):
         """Counters of HAProxy and of all listeners of this host."""
         ...
 
-    def taken_ports(self, stack: str) -> Collection[int]:
-        """TCP ports of this host that `stack` cannot have: other programs and other stacks listen there."""
+    def taken(self, stack: str) -> tuple[TakenPort, ...]:
+        """TCP and UDP ports of this host where something listens but HAProxy for `stack`: also its own containers."""
         ...

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from stampede.balancer.ports import WantedPort, wanted_ports
+from stampede.balancer.taken import TakenPort, overlap
 from stampede.errors import Foreign
 from stampede.frozen import Frozen
 from stampede.stackfile.models import Stack
@@ -18,7 +19,6 @@ ServerState = Literal["joining", "serving", "unhealthy", "draining"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 _LONGEST_NAME = 100
-_WILDCARDS = frozenset({None, "0.0.0.0", "::"})
 
 
 def safe_name(text: str) -> str:
@@ -52,9 +52,7 @@ class Listener(Frozen):
 
     def overlaps(self, host_ip: str | None, port: int) -> bool:
         """Whether the kernel would let only one of both listen."""
-        if self.port != port:
-            return False
-        return self.host_ip in _WILDCARDS or host_ip in _WILDCARDS or self.host_ip == host_ip
+        return self.port == port and overlap(self.host_ip, host_ip)
 
 
 class Server(Frozen):
@@ -131,6 +129,17 @@ def listener_for(wanted: WantedPort, chosen: Mapping[str, int]) -> Listener:
         port=wanted.fixed if wanted.fixed is not None else chosen[wanted.key],
         target=wanted.target,
         protocol=wanted.protocol,
+    )
+
+
+def port_of(listener: Listener) -> TakenPort:
+    """The port that a listener has."""
+    return TakenPort(
+        protocol="tcp",
+        address=listener.host_ip or "0.0.0.0",
+        port=listener.port,
+        holder=f"service {listener.service} of stack {listener.stack}",
+        stack=listener.stack,
     )
 
 

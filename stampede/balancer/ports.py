@@ -111,7 +111,7 @@ def choose_ports(wanted: Iterable[WantedPort], taken: Collection[int], kept: Map
         free = next((number for number in range(port.first, port.last + 1) if number not in used), None)
         if free is None:
             raise PortTaken(
-                f"service {port.service}: every host port of {port.first}-{port.last} is in use",
+                f"services.{port.service}.ports: every host port of {port.first}-{port.last} is in use",
                 "publish a wider range, or another one",
             )
         chosen[port.key] = free

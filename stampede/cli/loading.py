@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stampede.cli.session import say
-from stampede.errors import BadInput, UnknownName
+from stampede.errors import BadInput, StampedeError, UnknownName
 from stampede.stackfile import LoadedStack, load_stack, stack_name
 from stampede.stackfile.default_files import default_files
 
@@ -27,6 +28,18 @@ def load(
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     return loaded
+
+
+@contextmanager
+def pointing_into(loaded: LoadedStack) -> Iterator[None]:
+    """Errors that name a key of these files leave with file and line in front."""
+    try:
+        yield
+    except StampedeError as error:
+        placed = loaded.placed(error)
+        if placed is error:
+            raise
+        raise placed from error
 
 
 def chosen_stack(client: Client, project: str | None, files: Sequence[Path] | None = None) -> str:

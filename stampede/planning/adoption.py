@@ -73,6 +73,7 @@ def after_takeover(found: FoundHost, takeover: Takeover, stack: str) -> FoundHos
     return found.model_copy(
         update={
             "foreign": tuple(container for container in found.foreign if container.id not in gone),
+            "taken": tuple(port for port in found.taken if port.container not in gone),
             "volumes": (*found.volumes, *taken),
             "project_networks": (),
             "project_volumes": tuple(name for name in found.project_volumes if name not in takeover.volumes),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from stampede.balancer.listeners import BalancedStack
+from stampede.balancer.taken import TakenPort
 from stampede.frozen import Frozen
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -80,6 +81,7 @@ class ForeignContainer(Frozen):
 class FoundHost(Frozen):
     """Everything of one host that a plan looks at. `balanced` is what its balancer serves for the stack in question.
 
+    `taken` are ports that something holds: other programs, containers (its own ones too), other stacks' listeners.
     `project_networks` and `project_volumes` are those that `docker compose` made for a project of the stack's name.
     """
 
@@ -91,3 +93,4 @@ class FoundHost(Frozen):
     project_networks: tuple[str, ...] = ()
     project_volumes: tuple[str, ...] = ()
     balanced: BalancedStack | None = None
+    taken: tuple[TakenPort, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from stampede.errors import StackFileError
+from stampede.errors import StackFileError, StampedeError
 from stampede.stackfile.complaint import Complaint
 from stampede.stackfile.content import embed_content
 from stampede.stackfile.default_files import default_files, dotenv
@@ -24,6 +25,7 @@ from stampede.stackfile.sources import STDIN, Sources
 from stampede.stackfile.yamltext import read_yaml
 
 Mask = Callable[[str], str]
+_KEY_PATH = re.compile(r"((?:services|networks)(?:\.[\w-]+)+): ")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ class LoadedStack:
     document: dict[str, Any]
     warnings: tuple[str, ...]
     files: tuple[Path, ...]
+
+    def placed(self, error: StampedeError) -> StampedeError:
+        """The same error with file and line in front, if its message begins with a key path of these files."""
+        found = _KEY_PATH.match(error.message)
+        files = [file for file in self.files if file != STDIN]
+        if found is None or not files:
+            return error
+        where = Sources.read(files, Path.cwd(), "").place_of(tuple(found[1].split(".")))
+        return type(error)(f"{where}: {error.message}", error.hint) if where else error
 
 
 def load_stack(

@@ -14,10 +14,10 @@ import pytest
 
 from stampede.blocks.docker import Docker, DockerHost
 from stampede.containers.image_names import kept_tag
-from stampede.errors import DaemonError, DaemonUnavailable, Foreign, ImageMissing
+from stampede.errors import Cancelled, DaemonError, DaemonUnavailable, Foreign, ImageMissing
 from stampede.planning.identity import labels_of
 from stampede.planning.instances import Image
-from stampede.stackfile.models import Attachment, HealthCheck, Mount, Network, Volume
+from stampede.stackfile.models import Attachment, HealthCheck, Mount, Network, Port, Volume
 from tests.fakes.docker import FakeDockerHost
 from tests.lab.images import BUSYBOX, ensure_busybox
 from tests.lab.instances import Workbench
@@ -184,6 +184,10 @@ def test_the_first_exit_code_is_waited_for(bench: Workbench, docker: Docker) -> 
     assert docker.containers.wait_exit(crashing, 10) == 9
     with pytest.raises(DaemonError, match="has not ended"):
         docker.containers.wait_exit(bench.run(bench.wanted(4)), 0.2)
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        docker.containers.wait_exit(bench.wanted(4).name, 3600, cancelled)
 
 
 def test_an_image_is_resolved_to_the_same_identity_each_time(docker: Docker) -> None:
@@ -309,3 +313,14 @@ def test_a_daemon_that_is_away_is_worth_a_retry() -> None:
         with pytest.raises(DaemonUnavailable):
             docker.found("h1", "c")
     gc.collect()  # the SDK leaves the sockets it could not connect to the collector, which warns
+
+
+def test_what_docker_publishes_for_a_container_is_known_with_its_stack(
+    bench: Workbench, docker: Docker, free_port: int
+) -> None:
+    port = Port(target=53, published=str(free_port), protocol="udp")
+    container = bench.run(bench.wanted(ports=(port,), networks={bench.network(): Attachment()}))
+    taken = [held for held in docker.found("h1", "another-cluster").taken if held.container == container]
+    assert {(held.protocol, held.port, held.stack) for held in taken} == {("udp", free_port, bench.stack)}
+    docker.containers.stop(container, grace_s=1)
+    assert [held for held in docker.found("h1", bench.cluster).taken if held.container == container] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -10,7 +11,7 @@ import pytest
 
 from stampede.balancer.listeners import Listener
 from stampede.blocks.haproxy import Balancer
-from stampede.errors import DaemonError, DaemonUnavailable, Foreign, PortTaken, UnknownName
+from stampede.errors import Cancelled, DaemonError, DaemonUnavailable, Foreign, PortTaken, UnknownName
 from tests.fakes.haproxy import FakeHAProxy
 from tests.functional.balancer.running import Backends, RunningHAProxy, free_port, running_backends, running_haproxy
 
@@ -193,6 +194,21 @@ def test_connections_that_outlast_the_drain_limit_are_cut_and_counted(host: Host
     assert host.balancer.drain_server("shop", "web", "web-1", 0.3) == 1
 
 
+def test_a_wait_for_a_server_ends_when_it_is_cancelled(host: Host) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    wanted = listener(host)
+    host.balancer.configure("shop", [wanted])
+    host.balancer.add_server("shop", "web", "web-9", "127.0.0.9")
+    with pytest.raises(Cancelled):
+        host.balancer.wait_server_up("shop", "web", "web-9", 3600, cancelled)
+    serve(host, "web-1", "127.0.0.2")
+    host.hold_connection(wanted.port, "web-1")
+    with pytest.raises(Cancelled):
+        host.balancer.drain_server("shop", "web", "web-1", 3600, cancelled)
+    assert {server.name: server.sessions for server in host.balancer.servers("shop")}["web-1"] == 1, "it was not cut"
+
+
 def test_an_unhealthy_server_is_marked_and_comes_back(host: Host) -> None:
     host.balancer.configure("shop", [listener(host)])
     serve(host, "web-1", "127.0.0.2")
@@ -216,7 +232,9 @@ def test_a_port_of_another_stack_is_refused_and_names_it(host: Host) -> None:
     with pytest.raises(Foreign, match="service web of stack shop"):
         host.balancer.configure("blog", [listener(host, stack="blog", port=wanted.port)])
     assert host.balancer.desired("blog").listeners == ()
-    assert wanted.port in host.balancer.taken_ports("blog")
+    (taken,) = [found for found in host.balancer.taken("blog") if found.port == wanted.port]
+    assert (taken.stack, taken.holder) == ("shop", "service web of stack shop")
+    assert wanted.port not in [found.port for found in host.balancer.taken("shop")]
 
 
 def test_a_port_of_another_program_is_refused_and_what_was_there_stays(host: Host) -> None:
@@ -226,7 +244,8 @@ def test_a_port_of_another_program_is_refused_and_what_was_there_stays(host: Hos
     with pytest.raises(PortTaken, match=str(taken)):
         host.balancer.configure("shop", [first, listener(host, port=taken)])
     assert host.balancer.desired("shop").listeners == (first,)
-    assert taken in host.balancer.taken_ports("shop")
+    (held,) = [found for found in host.balancer.taken("shop") if found.port == taken]
+    assert (held.protocol, held.stack) == ("tcp", "")
 
 
 def test_without_haproxy_verbs_are_transient_and_take_effect_when_it_is_back(host: Host) -> None:

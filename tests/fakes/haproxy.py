@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import threading
+from collections.abc import Iterable
+from typing import Literal
 
-from stampede.balancer.listeners import BalancedStack, Listener, Server, refuse_clashes
+from stampede.balancer.listeners import BalancedStack, Listener, Server, port_of, refuse_clashes
 from stampede.balancer.runtime import FoundServer, FoundState, ListenerStatistics, Statistics
-from stampede.errors import DaemonError, DaemonUnavailable, PortTaken, UnknownName
+from stampede.balancer.taken import TakenPort
+from stampede.errors import Cancelled, DaemonError, DaemonUnavailable, PortTaken, UnknownName
 
 
 class FakeHAProxy:
     """Serves at once. `answering` are the addresses that accept connections, `connections` those open per instance.
 
-    `foreign_ports` are held by another program. With `running` false every verb that asks HAProxy raises, after the
-    change has reached the files, as the real one does; `out_of_order` keeps it from being started. `refuses` is a
-    complaint about the next configuration.
+    `foreign_ports` (TCP) and `foreign_udp_ports` are held by another program. With `running` false every verb that
+    asks HAProxy raises, after the change has reached the files, as the real one does; `out_of_order` keeps it from
+    being started. `refuses` is a complaint about the next configuration.
     """
 
     def __init__(self) -> None:
@@ -25,6 +28,7 @@ class FakeHAProxy:
         self.answering: set[str] = set()
         self.connections: dict[str, int] = {}
         self.foreign_ports: set[int] = set()
+        self.foreign_udp_ports: set[int] = set()
         self._files: dict[str, BalancedStack] = {}
         self._in_force: dict[str, tuple[Listener, ...]] = {}
 
@@ -67,7 +71,9 @@ class FakeHAProxy:
         self._ask()
         return not stays
 
-    def wait_server_up(self, stack: str, service: str, name: str, limit_s: float) -> bool:
+    def wait_server_up(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> bool:
         desired = self.desired(stack)
         if not desired.listeners_of(service):
             return False
@@ -76,6 +82,8 @@ class FakeHAProxy:
             raise UnknownName(f"{name} is not among the servers of {stack} {service}")
         self._ask()
         if server.address not in self.answering:
+            if cancelled is not None and cancelled.is_set():
+                raise Cancelled(f"the wait for {name} to accept connections was cancelled")
             raise DaemonError(f"{name} did not accept connections at {server.address} within {limit_s:g} s")
         if server.in_service:
             return False
@@ -92,12 +100,16 @@ class FakeHAProxy:
         self._ask()
         return marked != server
 
-    def drain_server(self, stack: str, service: str, name: str, limit_s: float) -> int:
+    def drain_server(
+        self, stack: str, service: str, name: str, limit_s: float, cancelled: threading.Event | None = None
+    ) -> int:
         desired = self.desired(stack)
         server = desired.server(service, name)
         if server is not None:
             self._write(desired.with_server(server.in_state("draining")))
         self._ask()
+        if self.connections.get(name) and cancelled is not None and cancelled.is_set():
+            raise Cancelled(f"the wait for the connections of {name} to end was cancelled")
         return self.connections.pop(name, 0)
 
     def remove_server(self, stack: str, service: str, name: str) -> bool:
@@ -151,9 +163,9 @@ class FakeHAProxy:
             ),
         )
 
-    def taken_ports(self, stack: str) -> Collection[int]:
-        others = {one.port for other in self._files.values() if other.stack != stack for one in other.listeners}
-        return self.foreign_ports | others
+    def taken(self, stack: str) -> tuple[TakenPort, ...]:
+        others = [one for other in self._files.values() if other.stack != stack for one in other.listeners]
+        return (*map(port_of, others), *_held("tcp", self.foreign_ports), *_held("udp", self.foreign_udp_ports))
 
     def _ask(self) -> None:
         if not self.running:
@@ -169,3 +181,7 @@ class FakeHAProxy:
         if server.state == "serving":
             return "serving" if server.address in self.answering else "down"
         return server.state
+
+
+def _held(protocol: Literal["tcp", "udp"], ports: Iterable[int]) -> list[TakenPort]:
+    return [TakenPort(protocol=protocol, address="0.0.0.0", port=n, holder="another program") for n in sorted(ports)]

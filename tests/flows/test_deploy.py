@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stampede.errors import BadInput, Foreign, NeedsAdoption, Refused, UnknownName, UpdateFailed
+from stampede.errors import BadInput, Foreign, NeedsAdoption, PortTaken, Refused, UnknownName, UpdateFailed
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
 from stampede.planning.changes import Action
@@ -174,3 +174,43 @@ async def test_a_first_deploy_that_never_gets_healthy_fails_each_time(lab: Lab, 
     await lab.deploy(stack, shop(replicas=1))
     assert len(lab.world(stack)["balanced"]["h1"][1]) == 1
     assert (await lab.head(stack)).settled
+
+
+DNS = """
+services:
+  dns:
+    image: stampede-test/busybox:1
+    environment: {{VERSION: "{version}"}}
+    ports: ["18053:53/udp"]
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    deploy: {{update_config: {{monitor: 0s}}}}
+"""
+
+
+@pytest.mark.parametrize(("text", "port"), [(shop(), 18080), (DNS.format(version=1), 18053)], ids=["tcp", "udp"])
+async def test_a_port_that_is_taken_is_refused_before_anything_is_recorded(
+    lab: Lab, stack: str, text: str, port: int
+) -> None:
+    lab.haproxy.foreign_ports = lab.haproxy.foreign_udp_ports = {port}
+    candidate = await lab.store(stack, text)
+    for verb in (plan_stack, deploy_stack):
+        with pytest.raises(PortTaken, match=f"{port} .*in use by another program on h1"):
+            await verb(stack=stack, candidate=candidate)
+    assert lab.found(stack) == []
+    assert lab.world(stack)["networks"] == []
+    assert (await lab.head(stack)).latest == 0
+    lab.haproxy.foreign_ports = lab.haproxy.foreign_udp_ports = set()
+    assert (await deploy_stack(stack=stack, candidate=candidate)).revision == 1
+
+
+async def test_a_port_of_another_stack_is_refused_before_anything_is_recorded(lab: Lab, stack: str) -> None:
+    await lab.deploy(f"{stack}b", shop())
+    with pytest.raises(Foreign, match=f"published by service web of stack {stack}b"):
+        await lab.deploy(stack, shop())
+    assert (await lab.head(stack)).latest == 0
+
+
+async def test_ports_that_the_stack_holds_itself_are_not_taken(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, DNS.format(version=1))
+    outcome = await lab.deploy(stack, DNS.format(version=2))
+    assert [change.action for change in outcome.changes] == [Action.REPLACE]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stampede.containers.create_body import create_body
 from stampede.containers.networking import ordered_networks
-from stampede.errors import DaemonError, Foreign, ImageMissing, PortTaken
+from stampede.errors import Cancelled, DaemonError, Foreign, ImageMissing, PortTaken
 from stampede.planning import identity
 from stampede.planning.found import FoundInstance
 from stampede.planning.instances import Instance
@@ -117,7 +119,7 @@ class FakeContainers:
         there = self.get(container)
         if there.found.state == "running":
             return
-        wanted = self._published(there)
+        wanted = {port for _, port in self.published(there)}
         if wanted & self._host.taken_ports:
             raise PortTaken(f"port {min(wanted & self._host.taken_ports)} is already allocated")
         with self._host.effect(f"start {there.found.name}"):
@@ -141,9 +143,14 @@ class FakeContainers:
         else:
             there.change(state="exited", exit_code=code, health="none")
 
-    def _published(self, there: FakeContainer) -> set[int]:
-        bindings = there.body["HostConfig"]["PortBindings"].values()
-        return {int(end["HostPort"]) for ends in bindings for end in ends if end["HostPort"].isdigit()}
+    def published(self, there: FakeContainer) -> set[tuple[Literal["tcp", "udp"], int]]:
+        """Protocol and host port of what Docker publishes for it."""
+        return {
+            ("udp" if key.endswith("/udp") else "tcp", int(end["HostPort"]))
+            for key, ends in there.body["HostConfig"]["PortBindings"].items()
+            for end in ends
+            if end["HostPort"].isdigit()
+        }
 
     def stop(self, container: str, grace_s: float | None = None) -> None:
         there = self._find(container)
@@ -198,13 +205,18 @@ class FakeContainers:
         lines = self.get(container).script.output.encode().splitlines(keepends=True)
         yield from lines if tail is None else lines[len(lines) - tail :] if tail < len(lines) else lines
 
-    def wait_exit(self, container: str, timeout_s: float) -> int:
-        there = self._find(container)
-        if there is None:
-            raise DaemonError(f"{container} was removed before it ended")
-        if there.found.exit_code is None:
-            raise DaemonError(f"{there.found.label} has not ended after {timeout_s:g} s")
-        return there.found.exit_code
+    def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:
+        stop, deadline = cancelled or threading.Event(), time.monotonic() + timeout_s
+        while True:
+            there = self._find(container)
+            if there is None:
+                raise DaemonError(f"{container} was removed before it ended")
+            if there.found.exit_code is not None:
+                return there.found.exit_code
+            if time.monotonic() >= deadline:
+                raise DaemonError(f"{there.found.label} has not ended after {timeout_s:g} s")
+            if stop.wait(0.01):
+                raise Cancelled(f"the wait for the end of {there.found.label} was cancelled")
 
     def _find(self, container: str) -> FakeContainer | None:
         self._host.answer()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from stampede.balancer.taken import TakenPort
 from stampede.blocks.docker.events import Event
 from stampede.errors import DaemonUnavailable
 from stampede.planning import identity
@@ -115,6 +116,19 @@ class FakeDockerHost:
                 networks=tuple(n for n in self.networks.of_cluster(cluster) if stack in (None, n.stack)),
                 volumes=self.volumes.volumes(cluster, stack),
                 foreign=tuple(self.foreign),
+                taken=tuple(
+                    TakenPort(
+                        protocol=protocol,
+                        address="0.0.0.0",
+                        port=port,
+                        holder=f"container {c.found.name}",
+                        stack=c.found.stack,
+                        container=c.found.id,
+                    )
+                    for c in self.by_name.values()
+                    if c.found.state == "running"
+                    for protocol, port in self.containers.published(c)
+                ),
             )
 
     def events(self, cluster: str, since: datetime | None = None) -> Iterator[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import time
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from stampede.balancer.listeners import Listener
+from stampede.balancer.taken import TakenPort
 from stampede.blocks.haproxy import service_argv
 from stampede.errors import BadInput, DaemonError, DaemonUnavailable, PortTaken
 from tests.functional.balancer.load import load
@@ -307,3 +309,16 @@ def test_a_server_that_haproxy_lost_is_reported_missing_and_put_back(
     assert [server.state for server in haproxy.block.servers("shop")] == ["missing"]
     assert haproxy.block.add_server("shop", "web", "web-2", "127.0.0.2") is True
     assert answers(wanted.port) == {"web-2"}
+
+
+def test_taken_ports_name_who_has_them_and_leave_out_our_own(haproxy: RunningHAProxy, backends: Backends) -> None:
+    wanted = listener(backends)
+    haproxy.block.configure("shop", [wanted])
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        taken: dict[tuple[str, int], TakenPort] = {(t.protocol, t.port): t for t in haproxy.block.taken("shop")}
+        for protocol, theirs in (("tcp", tcp), ("udp", udp)):
+            found = taken[protocol, theirs.getsockname()[1]]
+            assert found.address == "127.0.0.1"
+            assert found.holder.endswith(f"(pid {os.getpid()})")
+    assert ("tcp", wanted.port) not in taken

@@ -34,10 +34,12 @@ def somebody_elses(stack: LabStack, **more: Any) -> Container:
 def test_a_port_that_another_program_has_is_refused_before_anything_starts(stack: LabStack) -> None:
     with somebody_listens() as port:
         stack.write({"web": web("one", port), "db": sleeper()})
-        failed = stack.do("up", code=1)
-        assert f"{port}" in failed.err
-        assert "in use by" in failed.err
+        for verb in ("plan", "up"):
+            failed = stack.do(verb, code=1)
+            assert "compose.yaml:" in failed.err
+            assert f"services.web.ports: port *:{port} of service web is in use by" in failed.err
         assert stack.containers() == []
+        assert stack.do("history").json[0]["revision"] is None, "nothing was recorded"
     stack.do("up")
     assert page(port) == "one"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stampede.errors import NotAvailableYet, StackFileError
+from stampede.errors import NotAvailableYet, PortTaken, StackFileError
 from stampede.stackfile import load_stack
 from tests.unit.stackfile.conftest import PROGRAM_ENVIRONMENT, Project
 
@@ -168,3 +168,17 @@ def test_anchors_that_explode_are_refused_before_anyone_reads_them(project: Proj
     rows = [f"x-{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in zip("abcdefghi", "bcdefghij", strict=True)]
     with pytest.raises(StackFileError, match=r"^compose\.yaml:1: its anchors make it too large"):
         project.load("\n".join(["x-a: &a [lol]", *rows, WEB]))
+
+
+def test_an_error_found_later_is_told_with_the_place_of_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services:\n  web:\n    image: x\n    ports: ['80:80']\n")
+    loaded = load_stack([file], environ=PROGRAM_ENVIRONMENT)
+    placed = loaded.placed(PortTaken("services.web.ports: port *:80 is in use", "stop it"))
+    assert (type(placed), placed.message, placed.hint) == (
+        PortTaken,
+        f"{file}:4: services.web.ports: port *:80 is in use",
+        "stop it",
+    )
+    other = PortTaken("port *:80 is in use")
+    assert loaded.placed(other) is other
