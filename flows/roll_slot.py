@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stampede.flows.take_back import or_take_back, serve_again, start_again
 from stampede.planning.changes import Action, Old, Roll
 from stampede.planning.dependencies import shares_with
 from stampede.planning.instances import Instance
@@ -37,7 +38,10 @@ class Ground:
 
 
 async def roll_slot(mandate: Mandate, ground: Ground, roll: Roll) -> None:
-    """Afterwards the slot is as wanted and serves; or an error was raised and what served before serves still."""
+    """Afterwards the slot is as wanted and serves; or an error was raised and what served before serves still.
+
+    Stop-first, after an error nothing serves until the change goes back as a whole; when cancelled, the slot goes back.
+    """
     if roll.wanted is None:
         return await retire(mandate, roll, roll.old, for_good=True)
     instance = ground.instances[roll.service, roll.slot]
@@ -45,19 +49,31 @@ async def roll_slot(mandate: Mandate, ground: Ground, roll: Roll) -> None:
         case Action.WAIT:
             await prove(mandate, instance, roll, _kept(roll).id)
         case Action.RESTART:
-            await take_out_of_service(mandate, roll.service, _kept(roll).name)
-            await stop_container(mandate, _kept(roll))
-            await prove(mandate, instance, roll, await start_container(mandate, _kept(roll)))
+            step = restart(mandate, instance, roll)
+            await or_take_back(roll.label, step, lambda: start_again(mandate, instance, _kept(roll)))
         case Action.START:
             await prove(mandate, instance, roll, await start_container(mandate, _kept(roll)))
         case _ if roll.order == "start-first":
             await bring_up(mandate, ground, instance, roll)
             await retire(mandate, roll, roll.old)
         case _:
-            await halt(mandate, instance, roll)
-            await bring_up(mandate, ground, instance, roll)
+            step = swap(mandate, ground, instance, roll)
+            await or_take_back(roll.label, step, lambda: serve_again(mandate, instance, roll))
             # One of the same name is gone, and in the balancer the name means the new one by now.
             await retire(mandate, roll, tuple(old for old in roll.old if old.name != instance.name))
+
+
+async def restart(mandate: Mandate, instance: Instance, roll: Roll) -> None:
+    """The same container has been stopped in its own time, was started, and serves."""
+    await take_out_of_service(mandate, roll.service, _kept(roll).name)
+    await stop_container(mandate, _kept(roll))
+    await prove(mandate, instance, roll, await start_container(mandate, _kept(roll)))
+
+
+async def swap(mandate: Mandate, ground: Ground, instance: Instance, roll: Roll) -> None:
+    """The old ones have stopped, and the new one serves. In between, nothing does."""
+    await halt(mandate, instance, roll)
+    await bring_up(mandate, ground, instance, roll)
 
 
 async def bring_up(mandate: Mandate, ground: Ground, instance: Instance, roll: Roll) -> None:

@@ -8,12 +8,13 @@ from prefect import get_run_logger, task
 
 from stampede.errors import DaemonError
 from stampede.planning.changes import Old
+from stampede.planning.found import FoundInstance
 from stampede.planning.identity import labels_of
 from stampede.planning.instances import Instance
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
-from stampede.tasks.threads import in_starting_thread, in_thread
+from stampede.tasks.threads import in_starting_thread, in_thread, until_cancelled
 
 
 @task(task_run_name="ensure container {instance.name}", **RETRY_TRANSIENT)
@@ -52,6 +53,11 @@ async def ensure_container(
     return container
 
 
+async def find_container(container: str) -> FoundInstance | None:
+    """What this host has under this id or name, if it is an instance."""
+    return await in_thread(this_host().docker.containers.look, container)
+
+
 @task(task_run_name="start container {old.name}", **RETRY_TRANSIENT)
 async def start_container(mandate: Mandate, old: Old) -> str:
     """Afterwards it runs. Raises: PortTaken, DaemonError if it is gone or cannot start, Fenced."""
@@ -77,7 +83,8 @@ async def remove_container(mandate: Mandate, old: Old, *, with_anonymous_volumes
 @task(task_run_name="wait until {instance.name} has completed", **RETRY_TRANSIENT)
 async def wait_until_completed(instance: Instance, container: str, timeout_s: float = 3600.0) -> None:
     """Returns when the container has ended with exit code 0. Raises: DaemonError for another one, or after the time."""
-    code = await in_thread(this_host().docker.containers.wait_exit, container, timeout_s)
+    containers = this_host().docker.containers
+    code = await until_cancelled(lambda cancelled: containers.wait_exit(container, timeout_s, cancelled))
     if code:
         raise DaemonError(
             f"{instance.label} ended with exit code {code}", f"stampede logs {instance.service} shows why"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 from prefect import task
 
@@ -13,7 +12,7 @@ from stampede.errors import StampedeError
 from stampede.planning.instances import Instance
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
-from stampede.tasks.threads import in_thread
+from stampede.tasks.threads import in_thread, left_when_cancelled
 
 QUICK_S = 2.0
 
@@ -39,13 +38,12 @@ async def watch_until_healthy(instance: Instance, container: str, settle_s: floa
 
 
 async def _wait(instance: Instance, container: str, settle_s: float) -> None:
-    docker, cancelled = this_host().docker, threading.Event()
+    docker = this_host().docker
     ports = {port.target for port in instance.spec.ports if is_balanced(instance.spec, port)}
     found = await in_thread(docker.containers.look, container) if ports else None
     addresses = [a for a in found.addresses.values() if a][:1] if found else []
-    try:
-        await in_thread(
-            wait_in_thread,
+    await left_when_cancelled(
+        lambda cancelled: wait_in_thread(
             docker,
             container,
             instance.spec,
@@ -53,5 +51,4 @@ async def _wait(instance: Instance, container: str, settle_s: float) -> None:
             tcp=[(address, port) for address in addresses for port in sorted(ports)],
             cancelled=cancelled,
         )
-    finally:
-        cancelled.set()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,14 +11,14 @@ from prefect import get_run_logger, task
 from prefect.client.orchestration import get_client
 
 from stampede.blocks.documents import Documents
-from stampede.errors import BadInput, ImageMissing
+from stampede.errors import BadInput, Cancelled, ImageMissing
 from stampede.planning.instances import Image
 from stampede.stackfile import read_document
 from stampede.stackfile.models import Service
 from stampede.tasks.logins import registry_logins
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
-from stampede.tasks.threads import in_thread
+from stampede.tasks.threads import in_thread, left_when_cancelled
 
 
 async def resolve_images(stack: str, candidate: str, pull: str | None, build: bool) -> dict[str, Image]:
@@ -59,7 +60,10 @@ async def resolve_image(stack: str, service: str, spec: Service, pull: str | Non
         except ImageMissing:
             log("%s is built, because it is not there yet", reference)
     assert spec.build is not None
-    return await in_thread(images.build, spec.build, reference, progress=log)
+    recipe = spec.build
+    return await left_when_cancelled(
+        lambda cancelled: images.build(recipe, reference, progress=_unless(cancelled, reference, log))
+    )
 
 
 async def _resolve_or_pull(reference: str, spec: Service, policy: str | None, progress: Callable[[str], None]) -> Image:
@@ -69,13 +73,14 @@ async def _resolve_or_pull(reference: str, spec: Service, policy: str | None, pr
         with suppress(ImageMissing):
             return await in_thread(images.resolve, reference, pull_policy="never", platform=spec.platform)
     logins = await registry_logins()
-    return await in_thread(
-        images.resolve,
-        reference,
-        pull_policy=policy,
-        platform=spec.platform,
-        credentials=logins,
-        progress=progress,
+    return await left_when_cancelled(
+        lambda cancelled: images.resolve(
+            reference,
+            pull_policy=policy,
+            platform=spec.platform,
+            credentials=logins,
+            progress=_unless(cancelled, reference, progress),
+        )
     )
 
 
@@ -93,6 +98,17 @@ def image_reference(stack: str, service: str, spec: Service) -> str:
     if spec.build is None:
         raise BadInput(f"service {service} has neither image nor build", "name an image, or how to build one")
     return f"{stack}-{service}"
+
+
+def _unless(cancelled: threading.Event, reference: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """`progress`, which once it is cancelled ends the pull or build at its next line."""
+
+    def go_on(line: str) -> None:
+        if cancelled.is_set():
+            raise Cancelled(f"getting {reference} was cancelled")
+        progress(line)
+
+    return go_on
 
 
 def _source(stack: str, service: str, spec: Service) -> str:

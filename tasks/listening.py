@@ -37,15 +37,18 @@ async def ensure_listening(mandate: Mandate, wanted: Stack | None, listening: Li
 
 
 async def put_in_service(mandate: Mandate, instance: Instance, container: str) -> None:
-    """Afterwards the balancer sends it traffic, if the service publishes ports that are balanced."""
+    """Afterwards the balancer sends it traffic, if the service publishes ports that are balanced.
+
+    `container` is the instance's, or an older one of its slot.
+    """
     if not any(is_balanced(instance.spec, port) for port in instance.spec.ports):
         return
     mandate.check()
     found = await in_thread(this_host().docker.containers.look, container)
-    address = _address(found, ordered_networks(instance)) if found else ""
-    if not address:
+    address = _address(found, [*ordered_networks(instance), *sorted(found.addresses)]) if found else ""
+    if found is None or not address:
         raise DaemonError(f"{instance.label} has no address at which the balancer could reach it")
-    await balancer.put_in_service(this_host().haproxy, mandate.stack, instance.service, instance.name, address)
+    await balancer.put_in_service(this_host().haproxy, mandate.stack, instance.service, found.name, address)
 
 
 async def take_out_of_service(mandate: Mandate, service: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from stampede.blocks.docker.exec_session import ExecSession
 from stampede.blocks.docker.reading import instance_of_inspect, is_anonymous
 from stampede.containers.create_body import create_body
 from stampede.containers.networking import endpoint, ordered_networks
-from stampede.errors import DaemonError, Foreign, ImageMissing
+from stampede.errors import Cancelled, DaemonError, Foreign, ImageMissing
 from stampede.planning import identity
 from stampede.planning.found import FoundInstance
 from stampede.planning.instances import Instance
@@ -223,7 +224,8 @@ class DockerContainers:
             finally:
                 close_stream(stream)
 
-    def wait_exit(self, container: str, timeout_s: float) -> int:
+    def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:
+        stop = cancelled or threading.Event()
         deadline, pauses = time.monotonic() + timeout_s, iter(_WAIT_PAUSES_S)
         while True:
             found = self.look(container)
@@ -236,7 +238,8 @@ class DockerContainers:
                 return found.exit_code
             if time.monotonic() >= deadline:
                 raise DaemonError(f"{found.label} has not ended after {timeout_s:g} s")
-            time.sleep(next(pauses, _WAIT_PAUSES_S[-1]))
+            if stop.wait(next(pauses, _WAIT_PAUSES_S[-1])):
+                raise Cancelled(f"the wait for the end of {found.label} was cancelled")
 
     def _inspect(self, container: str) -> dict[str, Any] | None:
         with daemon_errors(f"look at {container[:40]}"):

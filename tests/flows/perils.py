@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from stampede.balancer.listeners import BalancedStack
@@ -21,17 +21,19 @@ class Killed(BaseException):
 
 
 class Gate:
-    """Through which every side effect goes, in order. `seen` is called after each."""
+    """Through which every side effect goes, in order. `seen` is called after each, `cancel` during each `cancel_at`."""
 
     def __init__(self) -> None:
         self._turn = threading.RLock()
         self.passed: list[str] = []
         self.seen: Callable[[str], None] = lambda _: None
+        self.cancel: Callable[[], None] = lambda: None
         self.calm()
 
     def calm(self) -> None:
         """From now on nothing happens to the host; `passed` starts anew."""
         self.kill_at = self.refuse_at = 0
+        self.cancel_at: Collection[int] = ()
         self.stumbling = False
         self._stumbled: Counter[str] = Counter()
         self._dead = False
@@ -50,6 +52,8 @@ class Gate:
             if len(self.passed) == self.refuse_at:
                 raise DaemonError(f"refused: {what}")
             self._stumble(what, 1)
+            if len(self.passed) in self.cancel_at:
+                self.cancel()
             yield
             self.seen(what)
             self._stumble(what, 2)

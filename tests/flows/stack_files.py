@@ -26,6 +26,25 @@ def shop(version: int = 1, *, db_version: int = 1, replicas: int = 2, failure_ac
     return SHOP.format(version=version, db_version=db_version, replicas=replicas, failure_action=failure_action)
 
 
+LEDGER = """
+services:
+  ledger:
+    image: stampede-test/busybox:1
+    environment: {{VERSION: "{version}"}}
+    ports: ["18080:8080"]
+    volumes: ["data:/data"]
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    deploy: {{update_config: {{monitor: 0s}}}}
+    {more}
+volumes: {{data: {{}}}}
+"""
+
+
+def ledger(version: int = 1, more: str = "") -> str:
+    """One writer behind the balancer, so that it is replaced stop-first. `more` are further keys of it."""
+    return LEDGER.format(version=version, more=more)
+
+
 WITH_JOB = """
 services:
   migrate:
