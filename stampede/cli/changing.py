@@ -24,11 +24,12 @@ def up(
     """Make what runs equal to the stack file: the smallest change, old replicas serving until new ones are healthy."""
     del yes  # `up` asks nothing; scripts may say --yes to it as to `down` and `adopt`.
     _check_pull(pull)
+    from stampede.cli.loading import pointing_into
     from stampede.client import DeployStack
 
     loaded = files.load()
     name = loaded.stack.name
-    with change.client() as client:
+    with change.client() as client, pointing_into(loaded):
         request = DeployStack(
             stack=name,
             candidate=client.send(name, loaded.document),
@@ -107,12 +108,13 @@ def down(
 def adopt(*, files: groups.StackFiles, change: groups.Change, yes: options.Yes = False) -> None:
     """Take over a running Compose project of the stack's name: shows the plan, then asks. The originals are kept."""
     from stampede.cli.asking import confirm
+    from stampede.cli.loading import pointing_into
     from stampede.cli.verbs import tell_plan
     from stampede.client import AdoptStack
 
     loaded = files.load()
     name = loaded.stack.name
-    with change.client() as client:
+    with change.client() as client, pointing_into(loaded):
         request = AdoptStack(stack=name, candidate=client.send(name, loaded.document))
         if not (yes or change.dry_run):
             tell_plan(change.try_out(client, request))

@@ -11,12 +11,13 @@ from stampede.cli import groups
 
 def plan(*, files: groups.StackFiles, answer: groups.Answer) -> None:
     """Say what `up` would change and why."""
+    from stampede.cli.loading import pointing_into
     from stampede.cli.verbs import show_plan, wait_for
     from stampede.client import PlanStack
 
     loaded = files.load()
     name = loaded.stack.name
-    with answer.client() as client:
+    with answer.client() as client, pointing_into(loaded):
         run = client.start(PlanStack(stack=name, candidate=client.send(name, loaded.document)))
         show_plan(wait_for(client, run), run, as_json=answer.as_json)
 
