@@ -7,17 +7,16 @@ from typing import Any
 
 from stampede.client.api import PAGE, PrefectApi
 from stampede.client.documents import Document, Documents
-from stampede.client.outcomes import outcome_of
+from stampede.client.outcomes import values_of
 from stampede.client.runs import run_of, stack_tag
 from stampede.client.views import HistoryEntry
 from stampede.documents import REVISION_TYPE
-from stampede.results import ResultMissing
 
 # Names of flows by their ids.
 Verbs = dict[str, str]
+ROLLBACK = "rollback-stack"
 # Runs that change nothing are no history.
 READING_VERBS = frozenset({"plan-stack"})
-ROLLBACK = "rollback-stack"
 
 
 def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
@@ -29,7 +28,9 @@ def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
     verbs = _names_of_flows(api, {run["flow_id"] for run in runs.values()})
     recorded = {str(each.data.get("run")) for each in revisions}
     entries = [_of_revision(api, each, runs.get(str(each.data.get("run"))), verbs) for each in revisions]
-    entries += [_of_run(api, run, verbs) for run in runs.values() if run["id"] not in recorded and _changes(run, verbs)]
+    others = [run for run in runs.values() if run["id"] not in recorded and _changes(run, verbs)]
+    returned = values_of(api, others)
+    entries += [_of_run(api, run, verbs, returned.get(run["id"])) for run in others]
     return sorted(entries, key=lambda entry: entry.created, reverse=True)
 
 
@@ -54,11 +55,11 @@ def _of_revision(api: PrefectApi, document: Document, run: dict[str, Any] | None
     )
 
 
-def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> HistoryEntry:
+def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs, returned: Any) -> HistoryEntry:
     seen = run_of(api, run)
     parameters = run.get("parameters") or {}
     return HistoryEntry(
-        revision=_revision_after(api, run, verbs),
+        revision=_revision_of(run, verbs, returned),
         created=_time(run.get("start_time") or run["created"]),
         by=parameters.get("requested_by") or "",
         why=parameters.get("why") or "",
@@ -69,14 +70,12 @@ def _of_run(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> HistoryEntry:
     )
 
 
-def _revision_after(api: PrefectApi, run: dict[str, Any], verbs: Verbs) -> int | None:
-    """The revision a rollback went to. Other runs without a revision of their own changed none."""
-    if verbs.get(run["flow_id"]) != ROLLBACK or run.get("state_type") != "COMPLETED":
-        return None
-    try:
-        return outcome_of(api, run).revision
-    except ResultMissing:
-        return None
+def _revision_of(run: dict[str, Any], verbs: Verbs, returned: Any) -> int | None:
+    """The revision that served after a run which recorded none, or to which a rollback that failed was to go."""
+    if isinstance(returned, dict):
+        number: int | None = returned.get("revision")
+        return number
+    return (run.get("parameters") or {}).get("revision") if verbs.get(run["flow_id"]) == ROLLBACK else None
 
 
 def _runs_of_stack(api: PrefectApi, stack: str) -> list[dict[str, Any]]:

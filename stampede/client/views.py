@@ -28,7 +28,10 @@ class InstanceView(Frozen):
 
 
 class HistoryEntry(Frozen):
-    """One change of a stack: a revision that was recorded, or a run that failed before it recorded one."""
+    """One change of a stack: a revision that was recorded, or a run that recorded none.
+
+    `revision` is then the one that served after it, or that a failed rollback was to reach; None for others.
+    """
 
     revision: int | None
     created: datetime

@@ -222,11 +222,12 @@ class FakePrefect:
         return {"status": "ACCEPT"}
 
     def _find_artifacts(self, body: Json) -> list[Json]:
-        asked = body["artifacts"]["type"]["any_"][0]
-        for run in self.runs.values():
-            if artifact_type(run.id) == asked:
-                return [artifact_body(run.id, encode(run.value), run.id)]
-        return []
+        asked = body["artifacts"]["type"]["any_"]
+        return [
+            artifact_body(run.id, encode(run.value), run.id)
+            for run in self.runs.values()
+            if artifact_type(run.id) in asked
+        ][: body["limit"]]
 
     def _type(self, _: Json, slug: str) -> Json:
         if slug not in self.types:

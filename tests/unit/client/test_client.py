@@ -298,6 +298,24 @@ def test_history_says_to_which_revision_a_rollback_went(prefect: FakePrefect, cl
     assert [(each.revision, each.verb) for each in client.history("shop")] == [(4, "rollback-stack")]
 
 
+def test_history_says_to_which_revision_a_rollback_that_failed_was_to_go(prefect: FakePrefect, client: Client) -> None:
+    seen_by(prefect, "rollback-stack", UpdateFailed("no"))
+    with pytest.raises(UpdateFailed):
+        client.rollback("shop", 2)
+    assert [(each.revision, each.outcome) for each in client.history("shop")] == [(2, "failed")]
+
+
+def test_history_says_which_revision_serves_after_runs_that_made_none(prefect: FakePrefect, client: Client) -> None:
+    seen_by(prefect, "deploy-stack", REPLACED)
+    seen_by(prefect, "restart-service", REPLACED)
+    client.deploy("shop")
+    client.restart("shop")
+    prefect.requests.clear()
+    entries = client.history("shop")
+    assert [(each.revision, each.verb) for each in entries] == [(4, "restart-service"), (4, "deploy-stack")]
+    assert prefect.requests.count("POST /api/artifacts/filter") == 1
+
+
 def test_unlock_cancels_the_holder_and_frees_the_lock(prefect: FakePrefect, client: Client) -> None:
     seen_by(prefect, "deploy-stack", REPLACED)
     prefect.take_s = 60.0
