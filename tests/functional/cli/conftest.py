@@ -20,6 +20,7 @@ from stampede.programs import Finished, run
 from tests.conftest import pick_port, remove_labelled
 from tests.lab.images import ensure_busybox
 
+ROOT = Path(__file__).parents[3]
 COMPOSE = """
 name: {stack}
 services:
@@ -40,16 +41,23 @@ class Shell:
     stack: str
     places: Places
 
-    def __call__(self, *words: str, check: bool = True, env: Mapping[str, str] | None = None) -> Finished:
+    @property
+    def environment(self) -> dict[str, str]:
         own = {
             STATE_VARIABLE: str(self.places.state),
             RUN_VARIABLE: str(self.places.run),
             "STAMPEDE_HOST": "cli-host",
-            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "PYTHONPATH": str(ROOT),
         }
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "STAMPEDE_"))}
+        return {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "STAMPEDE_"))} | own
+
+    def __call__(self, *words: str, check: bool = True, env: Mapping[str, str] | None = None) -> Finished:
         argv = [sys.executable, "-m", "stampede", *words]
-        return run(argv, env=inherited | own | dict(env or {}), cwd=self.folder, timeout_s=240, check=check)
+        return run(argv, env=self.environment | dict(env or {}), cwd=self.folder, timeout_s=240, check=check)
+
+    def script(self, name: str, *words: str, env: Mapping[str, str]) -> Finished:
+        """One of scripts/, however it ends."""
+        return run([ROOT / "scripts" / name, *words], env=self.environment | dict(env), timeout_s=240, check=False)
 
     def json(self, *words: str, env: Mapping[str, str] | None = None) -> Any:
         return json.loads(self(*words, "--json", env=env).out)

@@ -73,19 +73,21 @@ def test_history_tells_who_did_what_and_how_it_ended(shell: Shell) -> None:
     assert entries[1]["verb"] == "rollback-stack"
     assert entries[1]["revision"] == 1
     assert [each["revision"] for each in entries if each["verb"] == "scale-service"] == [None, 2]
+    assert [each["revision"] for each in entries if each["verb"] == "deploy-stack"] == [1, 1]
     assert entries[-1]["why"] == "first"
     assert all(each["by"] for each in entries)
 
 
 def test_curl_starts_a_verb_once_and_its_result_can_be_followed(shell: Shell) -> None:
     api, auth = connect(shell.places)
-    found = run(["curl", "-sf", "-u", auth, f"{api}/deployments/name/scale-service/any"]).out
+    curl, login = ["curl", "-sf", "--config", "-"], f'user = "{auth}"'
+    found = run([*curl, f"{api}/deployments/name/scale-service/any"], stdin=login).out
     body = {"parameters": {"stack": shell.stack, "replicas": {"web": 1}}, "idempotency_key": "from-curl"}
     create = [
-        *("curl", "-sf", "-u", auth, f"{api}/deployments/{json.loads(found)['id']}/create_flow_run"),
+        *(*curl, f"{api}/deployments/{json.loads(found)['id']}/create_flow_run"),
         *("-H", "Content-Type: application/json", "-d", json.dumps(body)),
     ]
-    first, again = (json.loads(run(create).out)["id"] for _ in range(2))
+    first, again = (json.loads(run(create, stdin=login).out)["id"] for _ in range(2))
     assert first == again
     assert shell.json("follow", first)["removed"] == [f"{shell.stack}-web-2"]
 
@@ -104,6 +106,16 @@ def test_the_client_starts_waits_and_refuses_what_the_flow_does_not_know(shell: 
         with pytest.raises(BadInput):
             client.scale(shell.stack, {"wob": 1})
         assert len(client.ps(shell.stack)) >= 1
+
+
+@pytest.mark.parametrize("words", [[], ["--remove"]])
+def test_the_demo_leaves_a_stack_of_its_name_alone_that_is_not_its_own(shell: Shell, words: list[str]) -> None:
+    before = names(shell)
+    ended = shell.script("demo", *words, env={"SHOP_NAME": shell.stack})
+    assert ended.code == 1
+    assert f"there is a stack {shell.stack} which is not of this demo" in ended.err
+    assert "hint: SHOP_NAME=" in ended.err
+    assert names(shell) == before != []
 
 
 def test_export_and_import(shell: Shell) -> None:
