@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -104,7 +106,7 @@ def names(api: httpx.Client, app: str) -> set[str]:
 
 
 def test_the_commands_of_the_api_documentation_work_as_they_stand(
-    site: Site, app: str, docker_client: sdk.DockerClient
+    site: Site, app: str, docker_client: sdk.DockerClient, tmp_path: Path
 ) -> None:
     site.up(stack_file(app, free_port()))
     image = docker_client.images.get("stampede-test/busybox:1")
@@ -122,12 +124,24 @@ def test_the_commands_of_the_api_documentation_work_as_they_stand(
     }.items():
         assert written in script
         script = script.replace(written, here)
+    path = f"{_folder_of_recording_curl(tmp_path)}:{os.environ['PATH']}"
     try:
-        done = run(["bash", "-euo", "pipefail", "-c", script], env=site.environment, timeout_s=120)
+        done = run(["bash", "-euo", "pipefail", "-c", script], env={**site.environment, "PATH": path}, timeout_s=120)
     finally:
         docker_client.images.remove(f"stampede-test/ops:{app}")
     outcome = json.loads(done.out[done.out.index("{") :])
     assert (outcome["stack"], outcome["revision"], outcome["run"]["url"].startswith("http")) == (app, 2, True)
+    arguments = (tmp_path / "arguments").read_text()
+    assert "create_flow_run" in arguments
+    assert (site.places.server / "password").read_text().strip() not in arguments
+
+
+def _folder_of_recording_curl(folder: Path) -> Path:
+    """A folder with a `curl` that writes its arguments down and becomes the real one."""
+    program = folder / "curl"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{folder}/arguments\nexec {shutil.which("curl")} "$@"\n')
+    program.chmod(0o755)
+    return folder
 
 
 def react_by_running(api: httpx.Client, app: str, event: str, target: str) -> str:
