@@ -18,6 +18,7 @@ from stampede.planning.expansion import expand
 from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
+from stampede.planning.room import refuse_full_networks
 from stampede.planning.slots import Doubt
 from stampede.planning.taken_ports import refuse_taken_ports
 from stampede.planning.update_order import on_the_way_back
@@ -108,7 +109,7 @@ async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
 
 
 async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
-    """Pure planning on what was read. Raises: what obstacles and taken ports raise."""
+    """Pure planning on what was read. Raises: what is in its way, by obstacles.py, taken_ports.py, room.py."""
     hosts = tuple(survey.found for survey in surveys.values())
     definition = wanted.definition if wanted else None
     found = [instance for host in hosts for instance in host.instances]
@@ -132,6 +133,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
     )
     if definition:
         refuse_taken_ports(plan, definition, instances, hosts)
+        refuse_full_networks(plan, definition, instances, hosts)
     return plan
 
 

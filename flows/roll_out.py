@@ -20,7 +20,7 @@ from stampede.stackfile.models import Stack
 from stampede.tasks.files import ensure_files, remove_files
 from stampede.tasks.listening import ensure_listening
 from stampede.tasks.mandate import Mandate
-from stampede.tasks.networks import choose_addresses, ensure_network, remove_network
+from stampede.tasks.networks import AddressBook, ensure_network, remove_network
 from stampede.tasks.revisions import keep_wanted, note_serving
 from stampede.tasks.stack_state import read_revision
 from stampede.tasks.volumes import ensure_volume, remove_volume
@@ -42,20 +42,20 @@ async def roll_out(stack: str, revision: int, mandate: Mandate, work: HostWork) 
     wanted = await read_revision(stack, revision) if revision else None
     if wanted:
         await keep_wanted(mandate, wanted)
-    ground = await make_ready(mandate, wanted, work)
+    ground, book = await make_ready(mandate, wanted, work)
     warnings: list[str] = []
     for stage in work.stages:
-        warnings += await roll_stage(mandate, ground, stage)
+        warnings += await roll_stage(mandate, ground, book, stage)
     await clear(mandate, wanted, work)
     await note_serving(mandate, wanted)
     return RollReport(warnings=tuple(warnings))
 
 
-async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) -> Ground:
-    """Networks, volumes, files and published ports are there, and every new instance has its addresses."""
+async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) -> tuple[Ground, AddressBook]:
+    """Networks, volumes, files and published ports are there, and the book knows where addresses come from."""
     if wanted is None:
         await ensure_listening(mandate, None, work.preparation.listening)
-        return Ground()
+        return Ground(), AddressBook()
     definition = wanted.definition
     instances = _instances(wanted, work)
     needed = {*work.preparation.networks, *(name for instance in instances.values() for name in instance.networks)}
@@ -67,8 +67,8 @@ async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) 
     ours = {n.name: subnet for n, subnet in zip(networks, subnets, strict=True) if not n.external and subnet}
     await ensure_listening(mandate, definition, work.preparation.listening)
     await ensure_files(mandate, wanted, list(instances.values()))
-    addresses = await choose_addresses(list(instances.values()), ours)
-    return Ground(instances=instances, addresses=addresses, definition=definition)
+    book = AddressBook({network.name: network for network in networks}, ours)
+    return Ground(instances=instances, addresses=book.given, definition=definition), book
 
 
 async def ensure_volumes(mandate: Mandate, definition: Stack, names: tuple[str, ...]) -> None:
@@ -77,16 +77,17 @@ async def ensure_volumes(mandate: Mandate, definition: Stack, names: tuple[str, 
     await asyncio.gather(*(ensure_volume(mandate, volume) for volume in wanted))
 
 
-async def roll_stage(mandate: Mandate, ground: Ground, stage: Stage) -> list[str]:
+async def roll_stage(mandate: Mandate, ground: Ground, book: AddressBook, stage: Stage) -> list[str]:
     """All lanes at once; the first error is raised when all of them have ended. Returns warnings."""
-    done = await asyncio.gather(*(roll_lane(mandate, ground, lane) for lane in stage.lanes), return_exceptions=True)
+    lanes = (roll_lane(mandate, ground, book, lane) for lane in stage.lanes)
+    done = await asyncio.gather(*lanes, return_exceptions=True)
     for outcome in done:
         if isinstance(outcome, BaseException):
             raise outcome
     return [warning for outcome in done if not isinstance(outcome, BaseException) for warning in outcome]
 
 
-async def roll_lane(mandate: Mandate, ground: Ground, lane: Lane) -> list[str]:
+async def roll_lane(mandate: Mandate, ground: Ground, book: AddressBook, lane: Lane) -> list[str]:
     """Wave after wave. Raises UpdateFailed when more slots fail than `max_failure_ratio` allows.
 
     What is not the instances' fault is raised as it is, and nothing goes back because of it: Fenced, Cancelled, and
@@ -95,6 +96,7 @@ async def roll_lane(mandate: Mandate, ground: Ground, lane: Lane) -> list[str]:
     total = sum(len(wave.rolls) for wave in lane.waves)
     failures: list[str] = []
     for wave in lane.waves:
+        await book.give([ground.instances[r.service, r.slot] for r in wave.rolls if r.wanted])
         done = await asyncio.gather(*(roll_slot(mandate, ground, r) for r in wave.rolls), return_exceptions=True)
         for roll, outcome in zip(wave.rolls, done, strict=True):
             if isinstance(outcome, Unhealthy | DaemonError | Refused) and not isinstance(outcome, Transient):

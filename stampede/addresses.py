@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from stampede.errors import BadInput
+from stampede.stackfile.models import Network
 
 CLUSTER_RANGE = "10.42.0.0/16"
 NETWORK_PREFIX = 24
@@ -25,6 +26,20 @@ def network_subnet(taken: Iterable[str], cluster_range: str = CLUSTER_RANGE) -> 
         f"no free /{NETWORK_PREFIX} is left in {cluster_range} for another network",
         "remove a stack, or give the network a subnet of its own (ipam.config.subnet)",
     )
+
+
+def reserved(network: Network) -> frozenset[str]:
+    """Addresses that the file itself gives to the gateway and to what is none of ours."""
+    pools = network.ipam.config
+    return frozenset(a for pool in pools for a in (pool.gateway, *pool.aux_addresses.values()) if a)
+
+
+def room(subnet: str, used: Iterable[str]) -> int:
+    """How many more addresses `assign` could give out."""
+    net = ipaddress.IPv4Network(subnet, strict=False)
+    blocked = {ipaddress.IPv4Address(address) for address in used}
+    blocked |= {net.network_address, net.network_address + 1, net.broadcast_address}
+    return net.num_addresses - sum(address in net for address in blocked)
 
 
 def assign(

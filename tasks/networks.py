@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger, task
 
-from stampede.addresses import assign, network_subnet
+from stampede.addresses import assign, network_subnet, reserved
 from stampede.planning.found import FoundNetwork
 from stampede.planning.instances import Instance
 from stampede.stackfile.models import Network
@@ -46,20 +47,36 @@ async def remove_network(mandate: Mandate, name: str) -> None:
     await in_thread(host.docker.networks.remove_network, name, cluster=host.cluster)
 
 
-async def choose_addresses(instances: Sequence[Instance], subnets: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """An address for every instance (by name) on every network of ours (by Docker's name).
+class AddressBook:
+    """Addresses of the instances of a roll-out, given out wave by wave: what one wave leaves, the next may have.
 
-    An instance keeps it for life: one whose container is there gets the address that it has. Fixed addresses of the
-    file win; on external networks, which are not in `subnets`, the daemon chooses. Raises: BadInput when one is full.
+    `networks` are those of ours, with their subnets. On external networks the daemon chooses.
     """
-    chosen: dict[str, dict[str, str]] = {instance.name: {} for instance in instances}
-    for network, subnet in subnets.items():
-        members = [instance for instance in instances if network in instance.networks]
+
+    def __init__(self, networks: Mapping[str, Network] | None = None, subnets: Mapping[str, str] | None = None) -> None:
+        self._networks, self._subnets = networks or {}, subnets or {}
+        self._lock = asyncio.Lock()
+        self.given: dict[str, dict[str, str]] = {}
+        """By name of the instance, then by Docker's name of the network."""
+
+    async def give(self, instances: Sequence[Instance]) -> None:
+        """Afterwards each of them has an address on every network of ours, and nobody else has it.
+
+        An instance keeps it for life: one whose container is there gets the address that it has. Fixed addresses of
+        the file win. Raises: BadInput when a network is full.
+        """
+        async with self._lock:  # lanes run at the same time, and must not be given the same one
+            for network, subnet in self._subnets.items():
+                members = [instance for instance in instances if network in instance.networks]
+                if members:
+                    await self._give(network, subnet, members)
+
+    async def _give(self, network: str, subnet: str, members: Sequence[Instance]) -> None:
         fixed = {i.name: a for i in members if (a := i.networks[network].ipv4_address)}
         used = await in_thread(this_host().docker.networks.used_addresses, network)
+        promised = {given[network]: name for name, given in self.given.items() if network in given}
+        kept = {name: address for address, name in {**promised, **used}.items()}  # by name of the container
         free = [instance.name for instance in members if instance.name not in fixed]
-        kept = {name: address for address, name in used.items()}  # by name of the container
-        assigned = {**assign(subnet, {*used, *fixed.values()}, free, kept), **fixed}
-        for name, address in assigned.items():
-            chosen[name][network] = address
-    return chosen
+        blocked = {*used, *promised, *fixed.values(), *reserved(self._networks[network])}
+        for name, address in {**assign(subnet, blocked, free, kept), **fixed}.items():
+            self.given.setdefault(name, {})[network] = address

@@ -22,6 +22,7 @@ from stampede.blocks.docker.reading import (
     is_ours,
     network_of,
     ports_of_list,
+    used_addresses,
 )
 from stampede.blocks.docker.volumes import DockerVolumes
 from stampede.planning import identity
@@ -52,7 +53,12 @@ class DockerHost:
         return FoundHost(
             host=host_name,
             instances=tuple(sorted(instances, key=lambda found: (found.stack, found.service, found.slot, found.name))),
-            networks=tuple(sorted(map(network_of, networks), key=lambda network: network.name)),
+            networks=tuple(
+                sorted(
+                    (network_of(said, used_addresses(entries, said["Name"])) for said in networks),
+                    key=lambda network: network.name,
+                )
+            ),
             volumes=self.volumes.volumes(cluster, stack),
             foreign=tuple(foreign_of_list(entry) for entry in entries if not is_ours(entry["Labels"], cluster)),
             taken=tuple(port for entry in entries for port in ports_of_list(entry)),

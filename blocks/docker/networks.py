@@ -9,7 +9,7 @@ from docker.errors import APIError, NotFound
 
 from stampede import programs
 from stampede.blocks.docker.client import Client, daemon_errors
-from stampede.blocks.docker.reading import network_of
+from stampede.blocks.docker.reading import network_of, used_addresses
 from stampede.containers.network_body import network_body
 from stampede.errors import DaemonError, Foreign, Transient
 from stampede.planning import identity
@@ -87,13 +87,7 @@ class DockerNetworks:
     def used_addresses(self, network: str) -> dict[str, str]:
         with daemon_errors(f"list containers on {network}"):
             entries = self._client.api.containers(all=True, filters={"network": network})
-        used = {}
-        for entry in entries:
-            end = entry["NetworkSettings"]["Networks"].get(network) or {}
-            address = (end.get("IPAMConfig") or {}).get("IPv4Address") or end.get("IPAddress")
-            if address:
-                used[address] = entry["Names"][0].lstrip("/")
-        return used
+        return used_addresses(entries, network)
 
     def _inspect(self, name: str) -> dict[str, Any] | None:
         with daemon_errors(f"look at network {name}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -97,8 +98,14 @@ def ports_of_list(entry: dict[str, Any]) -> tuple[TakenPort, ...]:
     )
 
 
-def network_of(said: dict[str, Any]) -> FoundNetwork:
-    """An entry of GET /networks, or one inspected."""
+def used_addresses(entries: Iterable[dict[str, Any]], network: str) -> dict[str, str]:
+    """Address to container name, of those in a list of containers that are on the network or come back to it."""
+    found = ((_addresses(entry["NetworkSettings"]["Networks"]).get(network), entry) for entry in entries)
+    return {address: _name(entry) for address, entry in found if address}
+
+
+def network_of(said: dict[str, Any], used: Iterable[str] = ()) -> FoundNetwork:
+    """An entry of GET /networks, or one inspected; `used` are the addresses that containers have on it."""
     pools = (said.get("IPAM") or {}).get("Config") or []
     return FoundNetwork(
         id=said["Id"],
@@ -106,6 +113,8 @@ def network_of(said: dict[str, Any]) -> FoundNetwork:
         stack=(said.get("Labels") or {}).get(identity.STACK, ""),
         subnet=next((pool["Subnet"] for pool in pools if ":" not in pool.get("Subnet", ":")), ""),
         internal=said.get("Internal", False),
+        traits=json.loads((said.get("Labels") or {}).get(identity.NETWORK, "{}")),
+        used=tuple(sorted(used)),
     )
 
 

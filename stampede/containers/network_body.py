@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from stampede.planning import identity
+from stampede.planning.network_traits import pools_of, traits_label
 from stampede.stackfile.models import IpamConfig, Network
 
 
@@ -14,7 +14,7 @@ def network_body(network: Network, *, cluster: str, stack: str, subnet: str | No
 
     The file's subnets win over `subnet`; the gateway is the first address of a subnet unless the file names one.
     """
-    pools = network.ipam.config or ((IpamConfig(subnet=subnet),) if subnet else ())
+    pools = pools_of(network, subnet)
     body: dict[str, Any] = {
         "Name": network.name,
         "CheckDuplicate": True,
@@ -23,7 +23,12 @@ def network_body(network: Network, *, cluster: str, stack: str, subnet: str | No
         "Internal": network.internal,
         "Attachable": network.attachable,
         "EnableIPv6": bool(network.enable_ipv6),
-        "Labels": {**network.labels, identity.CLUSTER: cluster, identity.STACK: stack},
+        "Labels": {
+            **network.labels,
+            identity.CLUSTER: cluster,
+            identity.STACK: stack,
+            identity.NETWORK: traits_label(network, subnet),
+        },
     }
     if pools or network.ipam.driver:
         body["IPAM"] = {
@@ -35,12 +40,9 @@ def network_body(network: Network, *, cluster: str, stack: str, subnet: str | No
 
 
 def _pool(pool: IpamConfig) -> dict[str, Any]:
-    gateway = pool.gateway
-    if gateway is None and pool.subnet is not None:
-        gateway = str(ipaddress.ip_network(pool.subnet)[1])
     said = {
         "Subnet": pool.subnet,
-        "Gateway": gateway,
+        "Gateway": pool.gateway,
         "IPRange": pool.ip_range,
         "AuxiliaryAddresses": dict(pool.aux_addresses) or None,
     }

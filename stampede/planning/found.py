@@ -53,11 +53,15 @@ class FoundInstance(Frozen):
 
 
 class FoundNetwork(Frozen):
+    """A network of a stack. `traits` says what it was made with (network_traits.py); `used` are its taken addresses."""
+
     id: str
     name: str
     stack: str
     subnet: str
     internal: bool = False
+    traits: dict[str, str] = {}
+    used: tuple[str, ...] = ()
 
 
 class FoundVolume(Frozen):

@@ -17,6 +17,7 @@ KIND = PREFIX + "kind"
 REASON = PREFIX + "reason"
 RUN = PREFIX + "run"
 ANONYMOUS = PREFIX + "anonymous"  # on an anonymous volume: it belongs to an instance and goes with it
+NETWORK = PREFIX + "network"  # on a network: digests of what it was made with, as JSON
 PORTS = PREFIX + "ports"  # host ports chosen for this instance, as JSON
 
 

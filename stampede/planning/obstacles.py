@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_network
 
 from stampede.errors import Foreign, NeedsAdoption, Refused
-from stampede.planning.found import FoundHost, FoundNetwork
+from stampede.planning.found import FoundHost
 from stampede.planning.instances import Instance
+from stampede.planning.network_traits import made_otherwise
 from stampede.stackfile.models import Stack
 
 
@@ -39,22 +39,21 @@ def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequen
                     f" {host.host} that Stampede did not make",
                     "rename or remove that container, or change container_name",
                 )
-        for network in host.networks:
-            if network.stack == wanted.name and (why := _made_otherwise(network, wanted)):
-                raise Refused(
-                    f"network {network.name} on {host.host} {why}, which cannot be changed while it is in use",
-                    f"`stampede down -p {wanted.name}` first, then `stampede up`; volumes stay",
-                )
+        _refuse_networks_made_otherwise(wanted, instances, host)
 
 
-def _made_otherwise(found: FoundNetwork, wanted: Stack) -> str:
-    """How a network differs from what the file says; empty if it does not, or no service of the file is on it."""
-    said = next((n for n in wanted.networks.values() if n.name == found.name and not n.external), None)
-    if said is None:
-        return ""
-    if said.internal != found.internal:
-        return f"is {'internal' if found.internal else 'not internal'}, and the file says otherwise"
-    subnets = [pool.subnet for pool in said.ipam.config if pool.subnet and ":" not in pool.subnet]
-    if subnets and found.subnet and ip_network(subnets[0], strict=False) != ip_network(found.subnet, strict=False):
-        return f"has the subnet {found.subnet}, and the file says {subnets[0]}"
-    return ""
+def _refuse_networks_made_otherwise(wanted: Stack, instances: Sequence[Instance], host: FoundHost) -> None:
+    """Of the networks that instances of the file are on: the others go, and may be made anew later."""
+    needed = {name for instance in instances if instance.host == host.host for name in instance.networks}
+    there = {found.name: found for found in host.networks if found.stack == wanted.name and found.name in needed}
+    for key, network in wanted.networks.items():
+        found = there.get(network.name)
+        if found is None or network.external:
+            continue
+        if differing := made_otherwise(found, network):
+            raise Refused(
+                f"networks.{key}: network {network.name} on {host.host} (subnet {found.subnet}) was made with another"
+                f" {', '.join(differing)}, which cannot be changed while it is in use",
+                f"`stampede down -p {wanted.name}` first, then `stampede up`: volumes stay; or call the new network"
+                " by another key",
+            )

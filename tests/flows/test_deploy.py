@@ -214,3 +214,48 @@ async def test_ports_that_the_stack_holds_itself_are_not_taken(lab: Lab, stack: 
     await lab.deploy(stack, DNS.format(version=1))
     outcome = await lab.deploy(stack, DNS.format(version=2))
     assert [change.action for change in outcome.changes] == [Action.REPLACE]
+
+
+ON_A_SMALL_NETWORK = """
+services:
+  web:
+    image: stampede-test/busybox:1
+    environment: {{VERSION: "{version}"}}
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    deploy:
+      replicas: 4
+      update_config: {{monitor: 0s, parallelism: {parallelism}, order: start-first}}
+networks: {{default: {{internal: {internal}, ipam: {{config: [{{subnet: 10.9.0.0/29}}]}}}}}}
+"""
+
+
+def on_a_small_network(version: int, parallelism: int = 1, internal: str = "false") -> str:
+    """Four instances where there are five addresses."""
+    return ON_A_SMALL_NETWORK.format(version=version, parallelism=parallelism, internal=internal)
+
+
+async def test_each_wave_of_an_update_has_the_addresses_that_the_one_before_has_left(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, on_a_small_network(1))
+    outcome = await lab.deploy(stack, on_a_small_network(2))
+    assert [change.action for change in outcome.changes] == [Action.REPLACE] * 4
+    assert len({found.addresses[f"{stack}_default"] for found in lab.found(stack)}) == 4
+
+
+async def test_an_update_for_which_a_network_has_no_room_is_refused_before_anything_is_recorded(
+    lab: Lab, stack: str
+) -> None:
+    await lab.deploy(stack, on_a_small_network(1))
+    before = lab.world(stack)
+    with pytest.raises(BadInput, match=r"room for 1 more .*needs 2 at once"):
+        await lab.deploy(stack, on_a_small_network(2, parallelism=2))
+    assert lab.world(stack) == before
+    assert (await lab.head(stack)).latest == 1
+
+
+async def test_a_network_that_the_file_defines_otherwise_is_refused_before_anything_is_recorded(
+    lab: Lab, stack: str
+) -> None:
+    await lab.deploy(stack, on_a_small_network(1))
+    with pytest.raises(Refused, match="was made with another internal"):
+        await lab.deploy(stack, on_a_small_network(2, internal="true"))
+    assert (await lab.head(stack)).latest == 1

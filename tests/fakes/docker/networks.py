@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stampede.errors import DaemonError, Foreign
 from stampede.planning.found import FoundNetwork
+from stampede.planning.network_traits import network_traits
 from stampede.stackfile.models import Network
 
 if TYPE_CHECKING:
@@ -30,7 +31,14 @@ class FakeNetworks:
         )
 
     def of_cluster(self, cluster: str) -> list[FoundNetwork]:
-        return sorted((found for owner, found in self._made.values() if owner == cluster), key=lambda n: n.name)
+        return sorted(
+            (
+                found.model_copy(update={"used": tuple(sorted(self.used_addresses(found.name)))})
+                for owner, found in self._made.values()
+                if owner == cluster
+            ),
+            key=lambda n: n.name,
+        )
 
     def ensure_network(self, network: Network, *, cluster: str, stack: str, subnet: str | None = None) -> FoundNetwork:
         self._host.answer()
@@ -51,6 +59,7 @@ class FakeNetworks:
                 stack=stack,
                 subnet=said,
                 internal=network.internal,
+                traits=network_traits(network, said),
             )
             self._made[network.name] = (cluster, found)
         return found

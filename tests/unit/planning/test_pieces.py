@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from stampede.planning.batches import HostWork, batches
 from stampede.planning.dependencies import levels, must_complete
 from stampede.planning.expansion import expand
 from stampede.planning.found import ForeignContainer, FoundHost, FoundNetwork
+from stampede.planning.network_traits import network_traits
 from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands
-from stampede.stackfile.models import Deploy, Service
+from stampede.stackfile.models import Deploy, Network, Service
 from tests.unit.planning.worlds import STACK, World, revision_of
 
 
@@ -120,15 +122,48 @@ def test_a_compose_project_that_runs_has_to_be_adopted_and_one_that_has_ended_do
         obstacles(FoundHost(host="h1", foreign=(theirs,)), {})
 
 
-@pytest.mark.parametrize(
-    "said", [{"internal": True}, {"ipam": {"config": [{"subnet": "10.9.0.0/24"}]}}], ids=["internal", "subnet"]
-)
-def test_a_network_that_the_file_defines_otherwise_is_refused(said: dict[str, Any]) -> None:
-    there = FoundNetwork(id="n", name="shop_default", stack=STACK, subnet="10.42.0.0/24")
-    found = FoundHost(host="h1", networks=(there,))
-    obstacles(found, {})
-    with pytest.raises(Refused, match="stampede down"):
-        obstacles(found, {}, networks={"default": {"name": "shop_default"} | said})
+OPTION = "com.docker.network.bridge.enable_icc"
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "internal": {"internal": True},
+    "ipam.config.0.subnet": {"ipam": {"config": [{"subnet": "10.9.0.0/24", "gateway": "10.42.0.1"}]}},
+    "ipam.config.0.gateway": {"ipam": {"config": [{"subnet": "10.42.0.0/24", "gateway": "10.42.0.9"}]}},
+    "ipam.config.0.ip_range": {"ipam": {"config": [{"subnet": "10.42.0.0/24", "ip_range": "10.42.0.0/25"}]}},
+    "ipam.config.0.aux_addresses.router": {
+        "ipam": {"config": [{"subnet": "10.42.0.0/24", "aux_addresses": {"router": "10.42.0.9"}}]}
+    },
+    f"driver_opts.{OPTION}": {"driver_opts": {OPTION: "false"}},
+    "labels.team": {"labels": {"team": "a"}},
+}
+
+
+def made_with(said: dict[str, Any]) -> FoundHost:
+    """A host with the network of the stack as this definition made it."""
+    network = Network(name="shop_default", **said)
+    subnet = next((pool.subnet for pool in network.ipam.config), "10.42.0.0/24") or ""
+    traits = network_traits(network, subnet)
+    there = FoundNetwork(id="n", name="shop_default", stack=STACK, subnet=subnet, traits=traits)
+    return FoundHost(host="h1", networks=(there,))
+
+
+@pytest.mark.parametrize("key", OTHERWISE)
+def test_a_network_that_the_file_defines_otherwise_is_refused_and_says_in_what(key: str) -> None:
+    said = OTHERWISE[key]
+    now = {"default": {"name": "shop_default"} | said}
+    obstacles(made_with(said), {}, networks=now)
+    with pytest.raises(Refused, match=f"networks.default: .* another {re.escape(key)},.*stampede down"):
+        obstacles(made_with({}), {}, networks=now)
+    if "subnet" not in key:
+        with pytest.raises(Refused, match=re.escape(key)):
+            obstacles(made_with(said), {})
+
+
+def test_a_network_without_instances_may_be_defined_otherwise() -> None:
+    networks = {"default": {"name": "shop_default", "internal": True}}
+    obstacles(made_with({}), {"network_mode": "none"}, networks=networks)
+
+
+def test_the_subnet_that_was_chosen_may_be_written_into_the_file() -> None:
+    found = made_with({})
     obstacles(
         found, {}, networks={"default": {"name": "shop_default", "ipam": {"config": [{"subnet": "10.42.0.0/24"}]}}}
     )

@@ -16,12 +16,14 @@ from stampede.planning.expansion import expand
 from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
 from stampede.planning.instances import Image, Instance
 from stampede.planning.listening import kept_ports
+from stampede.planning.network_traits import network_traits
 from stampede.planning.placement import Slot, place
 from stampede.planning.plan import Demands, Situation, plan_stack
 from stampede.planning.slots import NO_DOUBT, Doubt
-from stampede.stackfile.models import Stack
+from stampede.stackfile.models import Network, Stack
 
 STACK = "shop"
+SUBNET = "10.42.0.0/24"
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 Step = Callable[[], None]
 
@@ -81,7 +83,13 @@ class World:
                 host=host,
                 instances=tuple(i for i in self.instances.values() if i.host == host),
                 networks=tuple(
-                    FoundNetwork(id=n, name=n, stack=STACK, subnet="10.42.0.0/24")
+                    FoundNetwork(
+                        id=n,
+                        name=n,
+                        stack=STACK,
+                        subnet=SUBNET,
+                        traits=network_traits(Network(name=n), SUBNET),
+                    )
                     for n in sorted(self.networks.get(host, ()))
                 ),
                 volumes=tuple(FoundVolume(name=v, stack=STACK) for v in sorted(self.volumes.get(host, ()))),
