@@ -18,6 +18,7 @@ from stampede.errors import DaemonError, DaemonUnavailable, PortTaken, RegistryU
 REQUEST_TIMEOUT_S = 60
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use|failed to bind host port", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_LOGIN_REFUSED = re.compile(r"no basic auth credentials|unauthorized|authentication required|denied", re.IGNORECASE)
 _REGISTRY_AWAY = re.compile(
     r"dial tcp|no such host|i/o timeout|tls handshake|connection refused|connection reset|server misbehaving"
     r"|request canceled|toomanyrequests|\b50[234] ",
@@ -108,4 +109,6 @@ def registry_error(reference: str, said: str) -> DaemonError:
         return DaemonError(message, "the disk is full: make room, then run it again")
     if _REGISTRY_AWAY.search(said):
         return RegistryUnreachable(message, "is the registry reachable from this host?")
-    return DaemonError(message, "check the reference, and whether its registry needs credentials")
+    if _LOGIN_REFUSED.search(said):
+        return DaemonError(message, "its registry wants a login: store the right one as a Stampede registry login")
+    return DaemonError(message, "check the reference")

@@ -67,6 +67,11 @@ def _read_settings(target: SshTarget) -> tuple[str, str]:
         raise ServerUnreachable(
             f"ssh cannot log in to {target.host}: {done.err.strip()}", f"ssh {target.host} true must work unasked"
         )
+    if "Permission denied" in done.err:
+        raise ServerUnreachable(
+            f"{target.user or 'your user'} may not read {SETTINGS_FILE} on {target.host}",
+            f"only root may: ssh://root@{target.host}",
+        )
     settings = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
     url = urlsplit(settings.get("PREFECT_API_URL", ""))
     if done.code or url.port is None:

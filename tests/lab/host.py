@@ -65,12 +65,15 @@ class LabHost:
 
     def boot(self) -> None:
         """Afterwards its PID 1 runs, and nothing else."""
-        self._begin(_INIT, "v2" if (CGROUPS / "cgroup.controllers").exists() else "v1")
+        self._power_on()
         deadline = time.monotonic() + UP_WITHIN_S
         while not Path(f"/proc/{self.pid}/root/run/host-is-up").exists():
             assert time.monotonic() < deadline, "the host did not come up"
             self._must_be_on()
             time.sleep(0.05)
+
+    def _power_on(self) -> None:
+        self._begin(_INIT, "v2" if (CGROUPS / "cgroup.controllers").exists() else "v1")
 
     def _begin(self, script: str, *words: str) -> None:
         """Afterwards PID 1 of new namespaces runs the script, with the disk and `words` as its arguments."""

@@ -54,10 +54,11 @@ def refusal(shell: Shell, sshd: LabSshd, user: str = "root") -> str:
     return ended.err
 
 
-def test_commands_reach_a_server_and_its_instances_through_ssh(deployed: Shell, sshd: LabSshd) -> None:
-    listed = json.loads(from_elsewhere(deployed, sshd, "ps", "--json").out)
-    assert {one["stack"] for one in listed} >= {deployed.stack}
-    said = from_elsewhere(deployed, sshd, "exec", "-p", deployed.stack, "web", "echo", "there")
+def test_commands_reach_a_server_and_its_instances_through_ssh(shell: Shell, sshd: LabSshd) -> None:
+    shell("up")
+    listed = json.loads(from_elsewhere(shell, sshd, "ps", "--json").out)
+    assert {one["stack"] for one in listed} >= {shell.stack}
+    said = from_elsewhere(shell, sshd, "exec", "-p", shell.stack, "web", "echo", "there")
     assert said.out == "there\n"
 
 

@@ -16,8 +16,9 @@ import pytest
 from stampede.control_plane.systemd import BOOT, CONTROL, TRAFFIC, UNITS
 from stampede.programs import Finished
 from tests.functional.operations.conftest import until
+from tests.lab.debian_host import CHECKOUT
 from tests.lab.images import ensure_busybox
-from tests.lab.systemd_host import CHECKOUT, SystemdHost
+from tests.lab.systemd_host import SystemdHost
 
 pytestmark = [pytest.mark.functional, pytest.mark.debian, pytest.mark.timeout(900)]
 PORT = 8088
