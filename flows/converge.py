@@ -15,7 +15,7 @@ from stampede.flows.survey_host import Survey, survey_host
 from stampede.planning.batches import HostWork, batches
 from stampede.planning.changes import Outcome, Plan
 from stampede.planning.expansion import expand
-from stampede.planning.obstacles import refuse_obstacles
+from stampede.planning.obstacles import refuse_missing_images, refuse_obstacles
 from stampede.planning.placement import place
 from stampede.planning.plan import Demands, Situation, plan_stack
 from stampede.planning.room import refuse_full_networks
@@ -66,6 +66,7 @@ async def converge(request: Request) -> Outcome:
     """
     surveys = await survey(request)
     wanted = await wanted_revision(request, surveys)
+    surveys = await with_same_images(request, wanted, surveys)
     plan = await make_plan(request, wanted, surveys, await doubt_of(request.stack, going_back=request.going_back))
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
@@ -86,8 +87,25 @@ async def survey(request: Request) -> dict[str, Survey]:
         asked["mandate"] = _mandate(request)
     if request.candidate:
         asked |= {"candidate": request.candidate, "pull": request.pull, "build": request.build}
+    elif known := (request.draft or request.revision):
+        asked["images"] = known.images
     hosts = await schedulable_hosts()
     return await on_hosts(dict.fromkeys(hosts, asked), survey_host, step=f"look at {request.stack}", reuse=False)
+
+
+async def with_same_images(
+    request: Request, wanted: Revision | None, surveys: Mapping[str, Survey]
+) -> dict[str, Survey]:
+    """The same surveys. A host where a reference stood for another image has been told to get the wanted one."""
+    images = wanted.images if wanted else {}
+    others = [
+        host
+        for host, survey in surveys.items()
+        if any(image.identity != images[name].identity for name, image in survey.images.items())
+    ]
+    asked: dict[str, Any] = {"stack": request.stack, "images": images}
+    again = await on_hosts(dict.fromkeys(others, asked), survey_host, step="get the same images", reuse=False)
+    return {**surveys, **again}
 
 
 async def wanted_revision(request: Request, surveys: Mapping[str, Survey]) -> Revision | None:
@@ -134,6 +152,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
     if definition:
         refuse_taken_ports(plan, definition, instances, hosts)
         refuse_full_networks(plan, definition, instances, hosts)
+        refuse_missing_images(plan, {host: survey.missing for host, survey in surveys.items()})
     return plan
 
 
@@ -168,7 +187,7 @@ async def go_back(request: Request, number: int) -> None:
     """The revision that served runs again, everywhere, and is on record as serving."""
     revision = (await revisions_of(request.stack, {number}))[number]
     hosts = await schedulable_hosts()
-    asked = {"stack": request.stack}
+    asked: dict[str, Any] = {"stack": request.stack, "images": revision.images}
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
     await record_wanted(request.stack, revision, fence=request.fence, changes=True)
     back = replace(request, going_back=True, demands=Demands())

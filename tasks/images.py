@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from prefect import get_run_logger, task
 from prefect.client.orchestration import get_client
 
 from stampede.blocks.documents import Documents
-from stampede.errors import BadInput, Cancelled, ImageMissing
+from stampede.errors import BadInput, Cancelled, DaemonError, ImageMissing
 from stampede.planning.instances import Image
 from stampede.stackfile import read_document
 from stampede.stackfile.models import Service
@@ -37,6 +37,46 @@ async def resolve_images(stack: str, candidate: str, pull: str | None, build: bo
     images = {name: pending[_source(stack, name, s)].result() for name, s in definition.services.items()}
     await keep_images(stack, images)
     return images
+
+
+async def missing_images(stack: str, images: Mapping[str, Image]) -> dict[str, str]:
+    """Afterwards each image of a revision, by service, is on this host; returns why, of those that cannot be had.
+
+    What is not here is pulled by its digest, so that it is the very same on every host.
+    """
+    keep = this_host().docker.images.keep
+
+    async def why_missing(service: str, image: Image) -> str:
+        try:
+            with suppress(ImageMissing):
+                await in_thread(keep, image, stack, service)
+                return ""
+            await fetch_image(stack, service, image)
+        except DaemonError as error:
+            return str(error)
+        return ""
+
+    found = await asyncio.gather(*(why_missing(service, image) for service, image in images.items()))
+    return {service: why for service, why in zip(images, found, strict=True) if why}
+
+
+@task(task_run_name="fetch image of {service}", **RETRY_TRANSIENT)
+async def fetch_image(stack: str, service: str, image: Image) -> None:
+    """Afterwards the image of a revision is on this host. Raises: ImageMissing, RegistryUnreachable, DaemonError."""
+    if not image.pin:
+        raise ImageMissing(
+            f"{image.reference} came from no registry: it was built or loaded",
+            "push it to a registry and name it by `image`, or deploy the stack file again, which builds it here",
+        )
+    images, logins, log = this_host().docker.images, await registry_logins(), get_run_logger().info
+    pulled = await left_when_cancelled(
+        lambda cancelled: images.resolve(
+            image.pin, credentials=logins, progress=_unless(cancelled, image.reference, log)
+        )
+    )
+    if pulled.identity != image.identity:
+        raise ImageMissing(f"{image.pin} is another image on this host", "is it for another architecture?")
+    await in_thread(images.keep, pulled, stack, service)
 
 
 @task(task_run_name="resolve image of {service}", **RETRY_TRANSIENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,7 +99,7 @@ async def preview_revision(draft: Draft, by: str = "", why: str = "") -> Revisio
     """The revision with the draft's content: the wanted one if it has that, else the next. Nothing is stored."""
     head = await read_head(draft.stack)
     wanted = (await revisions_of(draft.stack, {head.wanted})).get(head.wanted)
-    if wanted and wanted.document == draft.document and wanted.images == draft.images:
+    if wanted and wanted.document == draft.document and _same_images(wanted.images, draft.images):
         return wanted
     return Revision(
         stack=draft.stack,
@@ -112,6 +112,10 @@ async def preview_revision(draft: Draft, by: str = "", why: str = "") -> Revisio
         document=draft.document,
         images=draft.images,
     )
+
+
+def _same_images(one: Mapping[str, Image], other: Mapping[str, Image]) -> bool:
+    return one.keys() == other.keys() and all(image.is_same_as(other[name]) for name, image in one.items())
 
 
 async def _free_number(stack: str, number: int) -> int:

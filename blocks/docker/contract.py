@@ -109,6 +109,8 @@ class Images(Protocol):
     ) -> Image:
         """Afterwards the image is on this host, as fresh as the policy says; its identity is returned.
 
+        If its registry has it, the pin is returned as well, and is itself a reference that can be resolved.
+
         `pull_policy` is Compose's: always, missing (the default), never, build, daily, weekly, every_<duration>.
         `credentials` maps registries to user and password. Raises: ImageMissing, RegistryUnreachable, DaemonError.
         """

@@ -61,7 +61,7 @@ class DockerImages:
             there = self._inspect(reference)
         if there is None:
             raise ImageMissing(f"{reference} was pulled, but is not on this host", "docker image ls shows what is")
-        return Image(reference=reference, identity=image_identity(there))
+        return Image(reference=reference, identity=image_identity(there), pin=_pin(there, reference))
 
     def build(self, build: Build, tag: str, *, progress: Progress | None = None) -> Image:
         build_image(self._client, build, tag, progress or _silent)
@@ -161,6 +161,13 @@ def _is_due(policy: str, there: dict[str, Any]) -> bool:
 def _is_for(there: dict[str, Any], platform: str) -> bool:
     """Whether an image is for `os/architecture`; a variant behind it is left to the daemon."""
     return platform.split("/")[:2] == [there.get("Os"), there.get("Architecture")]
+
+
+def _pin(there: dict[str, Any], reference: str) -> str:
+    """The digest under which the reference's own repository has the image; empty if it never came from there."""
+    repository, _ = parse_repository_tag(reference)
+    digests: list[str] = there.get("RepoDigests") or []
+    return next((digest for digest in digests if digest.partition("@")[0] == repository), "")
 
 
 def _progress_text(reference: str, line: dict[str, Any]) -> str:

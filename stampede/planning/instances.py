@@ -14,11 +14,17 @@ class Image(Frozen):
     """`reference` is what the file says; `identity` says what is in it, on any daemon and image store.
 
     The identity is a digest over the image's layer digests and its runtime configuration: the id that a daemon gives
-    differs between Docker's graph drivers and its containerd store.
+    differs between Docker's graph drivers and its containerd store. `pin` is where exactly this image can be pulled
+    from again (`registry/app@sha256:…`), empty for one that was built or loaded.
     """
 
     reference: str
     identity: str
+    pin: str = ""
+
+    def is_same_as(self, other: Image) -> bool:
+        """Whether both mean the same content by the same name, from wherever it came."""
+        return (self.reference, self.identity) == (other.reference, other.identity)
 
 
 class MountedFile(Frozen):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from stampede.errors import Foreign, NeedsAdoption, Refused
+from stampede.errors import Foreign, ImageMissing, NeedsAdoption, Refused
+from stampede.planning.changes import Plan
 from stampede.planning.found import FoundHost
 from stampede.planning.instances import Instance
 from stampede.planning.network_traits import made_otherwise
@@ -40,6 +41,18 @@ def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequen
                     "rename or remove that container, or change container_name",
                 )
         _refuse_networks_made_otherwise(wanted, instances, host)
+
+
+def refuse_missing_images(plan: Plan, missing: Mapping[str, Mapping[str, str]]) -> None:
+    """Returns if every host has the images of what `plan` makes there.
+
+    `missing` says by host and service why an image cannot be had. Raises: ImageMissing.
+    """
+    for stage in plan.stages:
+        for roll in (roll for lane in stage.lanes for wave in lane.waves for roll in wave.rolls):
+            why = missing.get(roll.host, {}).get(roll.service)
+            if why and roll.wanted and not roll.kept:
+                raise ImageMissing(f"services.{roll.service}.image: {roll.host} cannot have the image: {why}")
 
 
 def _refuse_networks_made_otherwise(wanted: Stack, instances: Sequence[Instance], host: FoundHost) -> None:

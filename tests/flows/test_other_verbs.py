@@ -13,11 +13,11 @@ from prefect.states import Running
 
 from stampede.blocks.documents import Documents
 from stampede.documents import Revision
-from stampede.errors import BadInput, StackLocked, UnknownName
+from stampede.errors import BadInput, ImageMissing, StackLocked, UnknownName
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.locking import LockValue, lock_name
 from stampede.planning.instances import Image
-from tests.fakes.docker import BUSYBOX
+from tests.fakes.docker import BUSYBOX, FakeDockerHost
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab, document_of
 from tests.flows.server import Server
@@ -148,3 +148,61 @@ async def test_on_two_hosts_instances_are_spread_and_stay_where_they_are(pair: L
     await pair.remove(stack, volumes=True)
     world = pair.world(stack)
     assert (world["instances"], world["networks"], world["volumes"]) == ([], [], [])
+
+
+APP = "registry.example/app:1"
+ONE_OF_APP = f"""
+services:
+  web:
+    image: {APP}
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    deploy: {{update_config: {{monitor: 0s}}}}
+"""
+
+
+def publish(pair: Lab, content: str) -> None:
+    """The registry, which both hosts reach, has this as the newest image of the tag."""
+    for host in pair.hosts.values():
+        assert isinstance(host.docker, FakeDockerHost)
+        host.docker.images.publish(APP, content)
+
+
+async def deploy_before_the_second_host_came(pair: Lab, stack: str, text: str = ONE_OF_APP) -> str:
+    """Returns the identity of the image of `web`."""
+    with hosts_inline({"h1": pair.hosts["h1"]}):
+        await pair.deploy(stack, text)
+    return pair.found(stack, "web")[0].image_identity
+
+
+async def test_a_host_that_never_had_an_image_gets_the_very_same_one(pair: Lab, stack: str) -> None:
+    publish(pair, "first")
+    identity = await deploy_before_the_second_host_came(pair, stack)
+    publish(pair, "second")
+    await pair.scale(stack, web=2)
+    assert {(found.host, found.image_identity) for found in pair.found(stack)} == {("h1", identity), ("h2", identity)}
+    await pair.remove(stack)
+    await pair.rollback(stack)
+    assert {(found.host, found.image_identity) for found in pair.found(stack)} == {("h1", identity), ("h2", identity)}
+
+
+async def test_hosts_on_which_a_tag_stands_for_different_images_get_the_same_one(pair: Lab, stack: str) -> None:
+    publish(pair, "old")
+    second = pair.hosts["h2"].docker
+    second.images.resolve(APP)
+    publish(pair, "new")
+    await pair.deploy(stack, ONE_OF_APP.replace("deploy: {", "deploy: {replicas: 2, "))
+    assert {found.host for found in pair.found(stack)} == {"h1", "h2"}
+    assert len({found.image_identity for found in pair.found(stack)}) == 1
+
+
+async def test_an_image_that_a_host_cannot_have_is_told_before_anything_is_recorded(pair: Lab, stack: str) -> None:
+    docker = pair.hosts["h1"].docker
+    assert isinstance(docker, FakeDockerHost)
+    docker.images.add(APP)  # loaded by hand: no registry has it
+    await deploy_before_the_second_host_came(pair, stack)
+    before = pair.world(stack)
+    with pytest.raises(ImageMissing, match=r"services.web.image: h2 cannot have the image: .* built or loaded"):
+        await pair.scale(stack, web=2)
+    assert pair.world(stack) == before
+    assert (await pair.head(stack)).latest == 1
+    assert (await pair.restart(stack)).changes, "a host that gets no instance may do without"

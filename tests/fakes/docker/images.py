@@ -48,7 +48,17 @@ class FakeImages:
             raise ImageMissing(f"{reference} is not on this host, and pull_policy is {policy}")
         if reference not in self.local or policy == "always":
             self._pull(reference)
-        return Image(reference=reference, identity=self.local[reference])
+        identity = self.local[reference]
+        pulled = self.registry.get(reference) == identity or "@" in reference
+        repository = reference.partition("@")[0].rpartition(":")[0] or reference
+        pin = reference if "@" in reference else f"{repository}@{identity}"
+        return Image(reference=reference, identity=identity, pin=pin if pulled else "")
+
+    def publish(self, reference: str, content: str = "") -> None:
+        """Its registry has the image from now on under this reference, and for ever under its digest."""
+        digest = _digest(reference + content)
+        self.registry[reference] = digest
+        self.registry[f"{reference.rpartition(':')[0]}@{digest}"] = digest
 
     def _pull(self, reference: str) -> None:
         if self.registry_away:
