@@ -22,12 +22,16 @@ _NUMBERED = re.compile(r"r(\d+)\.json")
 
 
 class Standing(Frozen):
-    """Where a stack stands as this host was told by the change with this fencing number."""
+    """Where a stack stands as this host was told by the change with this fencing number.
+
+    `changing` while that change moves something here.
+    """
 
     stack: str
     fence: int
     wanted: int
     serving: int = 0
+    changing: bool = False
 
 
 def keep_revision(places: Places, revision: Revision) -> None:

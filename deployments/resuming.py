@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from stampede.blocks.host_revisions import read_standing
 from stampede.control_plane.services import write_private
 from stampede.errors import DaemonError, StampedeError, Transient
 from stampede.places import Places
@@ -63,13 +64,14 @@ def start_what_ran(host: ThisHost, seen: Iterable[FoundInstance]) -> list[str]:
     """Afterwards what is remembered and has ended runs again, but never beside another one of its slot.
 
     A change that was interrupted may have left an old instance that it stopped; two at once would write to one volume.
+    Stacks that a change works on are left to it: it knows what shall run, and when it is resumed it starts that.
     One that cannot start is told of in the log and does not keep the others from it. Returns names.
 
     Raises: Transient while Docker is away.
     """
     ran, started = remembered(host.places), []
     for instance in only_one_of_each_slot(seen):
-        if instance.name not in ran:
+        if instance.name not in ran or is_being_changed(host.places, instance.stack):
             continue
         try:
             host.docker.containers.start(instance.id)
@@ -80,6 +82,16 @@ def start_what_ran(host: ThisHost, seen: Iterable[FoundInstance]) -> list[str]:
         else:
             started.append(instance.name)
     return started
+
+
+def is_being_changed(places: Places, stack: str) -> bool:
+    """Whether a change of the stack has begun here and has not come to its end, as this host wrote down itself.
+
+    The lock is on the server, which may be away at this moment. A change that this host was never told of has not
+    touched anything here yet.
+    """
+    standing = read_standing(places, stack)
+    return standing is not None and (standing.changing or standing.wanted != standing.serving)
 
 
 def only_one_of_each_slot(seen: Iterable[FoundInstance]) -> list[FoundInstance]:

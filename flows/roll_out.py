@@ -21,7 +21,7 @@ from stampede.tasks.files import ensure_files, remove_files
 from stampede.tasks.listening import ensure_listening
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.networks import AddressBook, ensure_network, remove_network
-from stampede.tasks.revisions import keep_wanted, note_serving
+from stampede.tasks.revisions import keep_wanted, note_leaving, note_serving
 from stampede.tasks.stack_state import read_revision
 from stampede.tasks.volumes import ensure_volume, remove_volume
 
@@ -42,6 +42,8 @@ async def roll_out(stack: str, revision: int, mandate: Mandate, work: HostWork) 
     wanted = await read_revision(stack, revision) if revision else None
     if wanted:
         await keep_wanted(mandate, wanted)
+    else:
+        await note_leaving(mandate)
     ground, book = await make_ready(mandate, wanted, work)
     warnings: list[str] = []
     for stage in work.stages:

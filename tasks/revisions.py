@@ -22,17 +22,28 @@ from stampede.tasks.threads import in_thread
 
 @task(task_run_name="keep revision {revision.number} on this host", **NO_RECORD)
 async def keep_wanted(mandate: Mandate, revision: Revision) -> None:
-    """Afterwards this host has the revision in a file of its own, and knows that it is the wanted one. Raises: Fenced.
+    """Afterwards this host has the revision in a file of its own, and knows that a change to it has begun.
 
     Comes before anything changes, so that what is found on a host is always of a revision that the host has.
+    Raises: Fenced.
     """
     mandate.check()
     places = this_host().places
     await in_thread(keep_revision, places, revision)
     before = read_standing(places, mandate.stack)
     serving = before.serving if before else 0
-    standing = Standing(stack=mandate.stack, fence=mandate.fence, wanted=revision.number, serving=serving)
+    standing = Standing(
+        stack=mandate.stack, fence=mandate.fence, wanted=revision.number, serving=serving, changing=True
+    )
     await in_thread(write_standing, places, standing)
+
+
+async def note_leaving(mandate: Mandate) -> None:
+    """Afterwards this host knows that the stack is being removed, if it has it at all. Raises: Fenced."""
+    mandate.check()
+    places = this_host().places
+    if standing := read_standing(places, mandate.stack):
+        await in_thread(write_standing, places, standing.model_copy(update={"changing": True}))
 
 
 async def note_serving(mandate: Mandate, revision: Revision | None) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from stampede.blocks.host_revisions import Standing, write_standing
+from stampede.control_plane.services import write_private
 from stampede.deployments.resuming import (
     ENDED_BY_ITSELF_S,
     only_one_of_each_slot,
     remember,
     remembered,
+    start_what_ran,
     still_to_run,
 )
 from stampede.places import Places
 from stampede.planning.found import FoundInstance
+from stampede.tasks.this_host import ThisHost
+from tests.fakes.docker import FakeDockerHost
+from tests.fakes.haproxy import FakeHAProxy
+from tests.lab.instances import Workbench
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -87,3 +97,23 @@ def test_nothing_starts_where_the_new_instance_was_made_but_not_started() -> Non
 def test_each_slot_has_its_own() -> None:
     first, second = ended("web-1"), ended("web-2", slot=2)
     assert only_one_of_each_slot([first, second]) == [first, second]
+
+
+def told(wanted: int = 1, serving: int = 1, *, changing: bool = False) -> Standing:
+    return Standing(stack="shop", fence=1, wanted=wanted, serving=serving, changing=changing)
+
+
+@pytest.mark.parametrize("standing", [told(2), told(1, 0), told(changing=True)], ids=["update", "first", "restart"])
+def test_a_stack_that_a_change_works_on_is_left_to_the_change(places: Places, standing: Standing) -> None:
+    docker = FakeDockerHost()
+    bench = Workbench(docker, cluster="c", stack="shop")
+    docker.containers.stop(bench.run(bench.wanted()))
+    host = ThisHost(name="h1", cluster="c", places=places, docker=docker, haproxy=FakeHAProxy())
+    seen = docker.found("h1", "c").instances
+    write_standing(places, standing)
+    write_private(places.host / "ran.json", json.dumps({found.name: 0.0 for found in seen}))
+    assert start_what_ran(host, seen) == []
+    assert docker.found("h1", "c").instances == seen
+    write_standing(places, told(standing.wanted, standing.wanted))
+    assert start_what_ran(host, seen) == [found.name for found in seen]
+    assert [found.state for found in docker.found("h1", "c").instances] == ["running"]
