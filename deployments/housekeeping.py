@@ -1,4 +1,4 @@
-"""What nobody needs any more goes by itself: images of revisions that are not kept, and candidates that were used.
+"""What nobody needs any more goes by itself: images of revisions that are not kept, build cache, used candidates.
 
 An image goes only when two looks, an hour or more apart, found it unneeded: between resolving its images and storing
 its revision a deploy's images are needed by nothing that could be looked up.
@@ -22,6 +22,7 @@ from stampede.tasks.threads import in_thread
 
 LOOK_EVERY_S = 3 * 3600.0
 CANDIDATES_KEPT = timedelta(days=7)
+CACHE_KEPT_S = 14 * 86400.0
 _log = get_logger("stampede.housekeeping")
 
 
@@ -31,6 +32,7 @@ async def keep_house() -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         unneeded = await prune_images(unneeded)
+        await prune_build_cache()
         await remove_used_candidates(datetime.now(UTC))
 
 
@@ -47,6 +49,17 @@ async def prune_images(unneeded_before: Collection[str]) -> frozenset[str]:
     for name in await in_thread(images.prune, unneeded & frozenset(unneeded_before)):
         _log.info("removed image %s, which no kept revision needs", name)
     return unneeded
+
+
+async def prune_build_cache() -> int:
+    """Afterwards the build cache of this host holds nothing that no build has used for two weeks. Returns bytes.
+
+    No revision needs it: their images are kept by tags.
+    """
+    freed = await in_thread(this_host().docker.images.prune_cache, CACHE_KEPT_S)
+    if freed:
+        _log.info("freed %.0f MB of build cache that no build used for two weeks", freed / 1e6)
+    return freed
 
 
 def unneeded_of(kept: Collection[str], needed: Collection[str]) -> frozenset[str]:

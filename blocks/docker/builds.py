@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -14,11 +15,14 @@ from docker.utils import build as build_context
 
 from stampede import programs
 from stampede.blocks.docker.client import Client, daemon_errors, translated
+from stampede.containers.build_args import environment_of, refuse_password, without_values
 from stampede.containers.image_names import BUILT_LABEL
 from stampede.errors import BadInput, DaemonError
 from stampede.stackfile.models import Build
 
 _STEP = re.compile(r"^Step \d+/\d+ : ")
+_BUILDX_STEP = re.compile(r"^ > (.+):$", re.MULTILINE)
+_BUILDX_ERROR = re.compile(r"^ERROR: (.+)\Z", re.MULTILINE | re.DOTALL)
 _BUILD_TIMEOUT_S = 3600.0
 _REMOTE = re.compile(r"^(https?://|git://|git@|ssh://|github\.com/)")
 
@@ -28,14 +32,27 @@ Progress = Callable[[str], None]
 def build_image(client: Client, build: Build, tag: str, progress: Progress) -> None:
     """Afterwards `tag` and the file's other tags are what was built. Raises: BadInput, DaemonError."""
     _check(build)
+
+    def tell(line: str) -> None:
+        progress(without_values(line, build.args))
+
     if has_buildx():
-        _build_with_buildx(build, tag, progress)
+        _build_with_buildx(build, tag, tell)
     else:
-        _build_classically(client, build, tag, progress)
+        _build_classically(client, build, tag, tell)
         for extra in build.tags:
             repository, _, name = extra.partition(":")
             with daemon_errors(f"tag {tag} as {extra}"):
                 client.api.tag(tag, repository, name or "latest")
+
+
+def prune_cache(client: Client, unused_for_s: float) -> int:
+    """See contract.Images."""
+    with daemon_errors("prune the build cache"):
+        if not client.api.images(filters={"label": BUILT_LABEL}):
+            return 0
+        said = client.api.prune_builds(filters={"until": f"{unused_for_s:.0f}s"})
+    return int(said.get("SpaceReclaimed") or 0)
 
 
 def has_buildx() -> bool:
@@ -47,14 +64,17 @@ def has_buildx() -> bool:
 
 
 def buildx_argv(build: Build, tag: str, dockerfile: str | None) -> list[str]:
-    """The command that builds and loads the image; `dockerfile` `-` means that it comes by stdin."""
+    """The command that builds and loads the image; `dockerfile` `-` means that it comes by stdin.
+
+    Build arguments are only named: their values are in the environment (`environment_of`).
+    """
     argv = ["docker", "buildx", "build", "--load", "--progress", "plain", "--tag", tag]
     for extra in build.tags:
         argv += ["--tag", extra]
     for flag, value in (("--file", dockerfile), ("--target", build.target), ("--network", build.network)):
         argv += [flag, value] if value else []
-    for name, said in sorted(build.args.items()):
-        argv += ["--build-arg", name if said is None else f"{name}={said}"]
+    for name in sorted(build.args):
+        argv += ["--build-arg", name]
     for name, value in sorted({**build.labels, BUILT_LABEL: tag}.items()):
         argv += ["--label", f"{name}={value}"]
     for host in build.extra_hosts:
@@ -85,31 +105,32 @@ def _dockerfile(build: Build) -> Path:
 def _build_with_buildx(build: Build, tag: str, progress: Progress) -> None:
     inline, remote = build.dockerfile_inline, _REMOTE.match(build.context)
     dockerfile = "-" if inline is not None else (build.dockerfile if remote else str(_dockerfile(build)))
-    argv = buildx_argv(build, tag, dockerfile)
-    done = programs.run(argv, stdin=inline or "", timeout_s=_BUILD_TIMEOUT_S, check=False)
+    refuse_password(build.context)
+    argv, env = buildx_argv(build, tag, dockerfile), {**os.environ, **environment_of(build.args)}
+    done = programs.run(argv, stdin=inline or "", env=env, timeout_s=_BUILD_TIMEOUT_S, check=False)
     for line in done.err.splitlines():
         progress(line)
     if done.code:
-        raise translated(f"build {tag}", done.err[-2000:])
+        raise _failed_in_buildx(tag, without_values(done.err, build.args))
 
 
 def _build_classically(client: Client, build: Build, tag: str, progress: Progress) -> None:
     if _REMOTE.match(build.context):
-        _follow(_start_build(client, build, tag, path=build.context, dockerfile=build.dockerfile), tag, progress)
+        _follow(_start_build(client, build, tag, path=build.context, dockerfile=build.dockerfile), build, tag, progress)
         return
     archive, name = _context(build)
     with archive:
         lines = _start_build(client, build, tag, fileobj=archive, custom_context=True, dockerfile=name)
-        _follow(lines, tag, progress)
+        _follow(lines, build, tag, progress)
 
 
-def _follow(lines: Iterator[dict[str, Any]], tag: str, progress: Progress) -> None:
+def _follow(lines: Iterator[dict[str, Any]], build: Build, tag: str, progress: Progress) -> None:
     """Returns when the build has ended well. Raises: DaemonError with the step that failed."""
     step = "before its first step"
     with daemon_errors(f"build {tag}"):
         for line in lines:
             if "error" in line:
-                raise _failed(tag, step, line["error"])
+                raise _failed(tag, step, without_values(line["error"], build.args))
             text = str(line.get("stream") or line.get("status") or "").rstrip()
             if _STEP.match(text):
                 step = text
@@ -166,6 +187,14 @@ def _context(build: Build) -> tuple[Any, str]:
 def _extra_hosts(build: Build) -> dict[str, str] | None:
     pairs = (host.replace("=", ":", 1).partition(":") for host in build.extra_hosts)
     return {name: address for name, _, address in pairs} or None
+
+
+def _failed_in_buildx(tag: str, said: str) -> DaemonError:
+    """It ends with the failing step's last lines between rules, and a line of what went wrong."""
+    step, complaint = _BUILDX_STEP.search(said), _BUILDX_ERROR.search(said)
+    if complaint is None:
+        return translated(f"build {tag}", said[-2000:])
+    return _failed(tag, step[1] if step else "before its first step", complaint[1])
 
 
 def _failed(tag: str, step: str, said: str) -> DaemonError:

@@ -141,6 +141,13 @@ class Images(Protocol):
         """
         ...
 
+    def prune_cache(self, unused_for_s: float) -> int:
+        """On a host where we build: cache of BuildKit that no build has used for so long is gone. Returns bytes.
+
+        Images stay as they are, and so do layers that they share with the cache.
+        """
+        ...
+
 
 class Networks(Protocol):
     """Networks of stacks."""

@@ -10,7 +10,7 @@ from docker.auth import resolve_repository_name
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from stampede.blocks.docker.builds import build_image
+from stampede.blocks.docker.builds import build_image, prune_cache
 from stampede.blocks.docker.client import Client, daemon_errors, registry_error, unavailable
 from stampede.blocks.docker.reading import moment
 from stampede.containers.image_identity import image_identity
@@ -97,6 +97,9 @@ class DockerImages:
         condemned = [tag for tag in tags if tag.startswith(KEPT) and tag not in used]
         condemned += [image["Id"] for image in dangling]
         return tuple(sorted(name for name in condemned if self._remove(name)))
+
+    def prune_cache(self, unused_for_s: float) -> int:
+        return prune_cache(self._client, unused_for_s)
 
     def _remove(self, name: str) -> bool:
         """Whether it was removed: what a container or a child image still needs stays."""

@@ -19,7 +19,10 @@ Progress = Callable[[str], None]
 
 
 class FakeImages:
-    """See contract.Images. `registry` holds what could be pulled, `local` and `tags` what is on the host."""
+    """See contract.Images. `registry` holds what could be pulled, `local` and `tags` what is on the host.
+
+    `cache` holds records of the build cache, with the seconds since a build used them.
+    """
 
     def __init__(self, host: FakeDockerHost) -> None:
         self._host = host
@@ -27,6 +30,7 @@ class FakeImages:
         self.registry: dict[str, str] = {}
         self.registry_away = False
         self.tags: dict[str, str] = {}
+        self.cache: dict[str, float] = {}
 
     def add(self, reference: str, content: str = "") -> Image:
         """An image is on the host; other `content` under the same reference is another image."""
@@ -92,6 +96,13 @@ class FakeImages:
             with self._host.effect(f"remove image {tag}"):
                 del self.tags[tag]
         return tuple(condemned)
+
+    def prune_cache(self, unused_for_s: float) -> int:
+        condemned = [name for name, unused in self.cache.items() if unused >= unused_for_s]
+        for name in condemned:
+            with self._host.effect(f"remove cache {name}"):
+                del self.cache[name]
+        return len(condemned)
 
 
 def _digest(content: str) -> str:
