@@ -14,7 +14,7 @@ from docker.errors import APIError
 from docker.utils import build as build_context
 
 from stampede import programs
-from stampede.blocks.docker.client import Client, daemon_errors, translated
+from stampede.blocks.docker.client import NO_SPACE, NO_SPACE_SAID, Client, daemon_errors, translated
 from stampede.containers.build_args import environment_of, refuse_password, without_values
 from stampede.containers.image_names import BUILT_LABEL
 from stampede.errors import BadInput, DaemonError
@@ -126,16 +126,18 @@ def _build_classically(client: Client, build: Build, tag: str, progress: Progres
 
 def _follow(lines: Iterator[dict[str, Any]], build: Build, tag: str, progress: Progress) -> None:
     """Returns when the build has ended well. Raises: DaemonError with the step that failed."""
-    step = "before its first step"
+    step, full = "before its first step", ""
     with daemon_errors(f"build {tag}"):
         for line in lines:
             if "error" in line:
-                raise _failed(tag, step, without_values(line["error"], build.args))
+                raise _failed(tag, step, without_values(line["error"], build.args) + full)
             text = str(line.get("stream") or line.get("status") or "").rstrip()
             if _STEP.match(text):
                 step = text
             if text:
                 progress(text)
+            if NO_SPACE.search(text):  # said by a program of the build, which then only ends with its exit code
+                full = f"; {NO_SPACE_SAID}"
 
 
 def _start_build(client: Client, build: Build, tag: str, **source: Any) -> Iterator[dict[str, Any]]:
@@ -194,7 +196,8 @@ def _failed_in_buildx(tag: str, said: str) -> DaemonError:
     step, complaint = _BUILDX_STEP.search(said), _BUILDX_ERROR.search(said)
     if complaint is None:
         return translated(f"build {tag}", said[-2000:])
-    return _failed(tag, step[1] if step else "before its first step", complaint[1])
+    full = f"; {NO_SPACE_SAID}" if NO_SPACE.search(said) else ""
+    return _failed(tag, step[1] if step else "before its first step", complaint[1].strip() + full)
 
 
 def _failed(tag: str, step: str, said: str) -> DaemonError:

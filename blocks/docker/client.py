@@ -17,7 +17,8 @@ from stampede.errors import DaemonError, DaemonUnavailable, PortTaken, RegistryU
 
 REQUEST_TIMEOUT_S = 60
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use|failed to bind host port", re.IGNORECASE)
-_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+NO_SPACE_SAID = "no space left on device"
+NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _LOGIN_REFUSED = re.compile(r"no basic auth credentials|unauthorized|authentication required|denied", re.IGNORECASE)
 _REGISTRY_AWAY = re.compile(
     r"dial tcp|no such host|i/o timeout|tls handshake|connection refused|connection reset|server misbehaving"
@@ -93,7 +94,7 @@ def unavailable(doing: str, error: Exception) -> DaemonUnavailable:
 def translated(doing: str, said: str) -> DaemonError:
     """What the daemon said, as one of our errors."""
     message = f"Docker could not {doing}: {said.strip()}"
-    if _NO_SPACE.search(said):
+    if NO_SPACE.search(said):
         return DaemonError(message, "the disk is full: make room, then run it again")
     if _PORT_TAKEN.search(said):
         return PortTaken(message, "another program uses this port: stop it or publish another one")
@@ -105,7 +106,7 @@ def translated(doing: str, said: str) -> DaemonError:
 def registry_error(reference: str, said: str) -> DaemonError:
     """What a registry said about an image that was to be pulled, as one of our errors."""
     message = f"{reference} could not be pulled: {said.strip()}"
-    if _NO_SPACE.search(said):
+    if NO_SPACE.search(said):
         return DaemonError(message, "the disk is full: make room, then run it again")
     if _REGISTRY_AWAY.search(said):
         return RegistryUnreachable(message, "is the registry reachable from this host?")

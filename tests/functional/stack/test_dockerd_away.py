@@ -1,4 +1,4 @@
-"""A Docker daemon that is down, or is restarted in the middle of a change. It is one of the test's own."""
+"""A Docker daemon that is down, is restarted in the middle of a change, or has a full disk. It is the test's own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 import docker
 import pytest
 
+from stampede.programs import run
 from tests.conftest import pick_port, unmount_below
 from tests.lab.dockerd import LabDockerd
-from tests.lab.images import ensure_busybox
+from tests.lab.images import BUSYBOX, ensure_busybox
 from tests.lab.installation import Installation, until
 from tests.lab.stacks import LabStack, page, web
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(600)]
+
+
+DISK_MB = 160
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,9 @@ def dockerd(docker_client: docker.DockerClient) -> Iterator[LabDockerd]:
     """Beside the one of the machine, which `docker_client` makes sure of."""
     root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
     own = LabDockerd(root)
+    (root / "data").mkdir()
     try:
+        run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "stampede-test", root / "data"])
         own.start()
         ensure_busybox(own.client)
         yield own
@@ -105,3 +111,39 @@ def test_after_a_restart_of_docker_apps_serve_again_without_any_command(
     assert stack.ids() == before
     until(lambda: page(port) == "one", "they serve")
     assert stack.do("up").json["changed"] == []
+
+
+@pytest.mark.parametrize(
+    ("step", "context_mb", "where"),
+    [
+        (f"RUN dd if=/dev/zero of=/big bs=1M count={2 * DISK_MB}", 0, "Step 2/3"),
+        ("COPY big /big", 2 * DISK_MB, "write /big"),
+    ],
+    ids=["a program of the build", "the context"],
+)
+def test_a_disk_that_is_full_while_building_is_told_and_changes_nothing(
+    app: tuple[LabStack, int], dockerd: LabDockerd, step: str, context_mb: int, where: str
+) -> None:
+    stack, port = app
+    before, images = stack.ids(), {image.id for image in dockerd.client.images.list()}
+    context = stack.folder / "context"
+    context.mkdir()
+    with (context / "big").open("wb") as sparse:
+        sparse.truncate(context_mb * 1024 * 1024)
+    (context / "Dockerfile").write_text(f"FROM {BUSYBOX}\n{step}\n")
+    built = {"build": "./context", "command": ["sleep", "600"], "stop_grace_period": "1s"}
+    stack.write({"web": web("two", port, restart="unless-stopped", deploy={"replicas": 2}), "big": built})
+    failed = stack.do("up", code=1)
+    assert "the disk is full" in failed.err
+    assert where in failed.err
+    assert "Traceback" not in failed.err
+    assert stack.ids() == before
+    assert page(port) == "one"
+    assert stack.do("history").json[0]["revision"] is None, "nothing was recorded"
+    assert {image.id for image in dockerd.client.images.list()} == images
+    assert {c.id for c in dockerd.client.containers.list(all=True)} == {c.id for c in stack.containers()}
+    (context / "big").unlink()
+    (context / "Dockerfile").write_text(f"FROM {BUSYBOX}\n")
+    stack.do("up")
+    assert page(port) == "two"
+    assert "big-1" in stack.names()

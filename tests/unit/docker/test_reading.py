@@ -96,7 +96,7 @@ def test_a_registry_that_is_away_is_worth_a_retry_and_one_that_refuses_is_not() 
     assert type(registry_error("x/web:1", "dial tcp: lookup x: no such host")) is RegistryUnreachable
     refused = registry_error("x/web:1", "unauthorized: authentication required")
     assert type(refused) is DaemonError
-    assert "credentials" in refused.hint
+    assert "registry login" in refused.hint
 
 
 def test_an_identity_is_the_same_in_every_image_store() -> None:
