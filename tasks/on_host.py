@@ -22,10 +22,11 @@ from stampede import results
 from stampede.errors import BadInput, HostUnreachable, StampedeError
 from stampede.tasks.on_host_waiting import Run, RunWatcher, last_heartbeat
 from stampede.tasks.this_host import HOST_VARIABLE
+from stampede.tasks.threads import to_the_end
 
 POOL = "stampede"
 LINK_PREFIX = "on_host."
-CANCEL_WAIT_S = 30.0
+CANCEL_WAIT_S = 180.0  # a host may have to stop one instance and to start another before its run is over
 WORKER_BACK_S = 60.0
 HEARD_OF_S = 30.0
 
@@ -157,11 +158,22 @@ class _Child:
         return found[0] if under_way or finished else None
 
     async def start(self, attempt: int) -> Run:
-        """A scheduled run on the host's queue. A repeated request finds the run that the first one made."""
-        link = self.link or uuid4().hex
-        stack = self.parameters.get("stack")
+        """A scheduled run on the host's queue. A repeated request finds the run that the first one made.
+
+        If the caller is cancelled while the server makes it, it is cancelled as well.
+        """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.listening.wait(), 2.0)
+        starting = asyncio.ensure_future(self._create(attempt))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await to_the_end(self._withdraw(starting))
+            raise
+
+    async def _create(self, attempt: int) -> Run:
+        link = self.link or uuid4().hex
+        stack = self.parameters.get("stack")
         answer = await self.client.request(
             "POST",
             "/flow_runs/",
@@ -186,7 +198,7 @@ class _Child:
         try:
             return await self.watcher.wait_until_final(self.client, run["id"], POOL, self.host)
         except asyncio.CancelledError:
-            await asyncio.shield(self._cancel(run))
+            await to_the_end(self._cancel(run))
             raise
         except HostUnreachable as error:
             await self._set_state(run, "CRASHED", error.message)
@@ -230,6 +242,14 @@ class _Child:
             await asyncio.wait_for(waiting, CANCEL_WAIT_S)
         except (TimeoutError, httpx.HTTPError, StampedeError) as error:
             _log.warning("%r on %s may still be running: %r", self.step, self.host, error)
+
+    async def _withdraw(self, starting: Awaitable[Run]) -> None:
+        try:
+            run = await starting
+        except httpx.HTTPError as error:
+            _log.warning("%r may have been started on %s: %r", self.step, self.host, error)
+        else:
+            await self._cancel(run)
 
     async def _set_state(self, run: Run, kind: str, message: str) -> None:
         state = {"type": kind, "name": kind.capitalize(), "message": message}
