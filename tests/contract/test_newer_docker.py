@@ -1,4 +1,4 @@
-"""The promises of blocks/docker/contract.py, held against a newer dockerd than that of this machine: Debian trixie's."""
+"""The promises of blocks/docker/contract.py, held against a newer dockerd than this machine's: Debian trixie's."""
 
 from __future__ import annotations
 

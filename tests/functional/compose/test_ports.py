@@ -9,6 +9,7 @@ import pytest
 
 from stampede.errors import PortTaken
 from tests.functional.compose.conftest import Project
+from tests.lab.installation import until
 
 pytestmark = pytest.mark.functional
 Web = Callable[..., Project]
@@ -41,7 +42,7 @@ def test_host_address(web: Web, free_port: int) -> None:
 
 
 def test_udp_port(web: Web, free_port: int) -> None:
-    """Docker holds the port on the host; busybox has no server to send a datagram to."""
+    """Docker holds the port on the host."""
     project = web(f"ports: ['{free_port}:5353/udp']")
     assert project.host_config()["PortBindings"] == {"5353/udp": [{"HostIp": "", "HostPort": str(free_port)}]}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
@@ -56,3 +57,23 @@ def test_expose(web: Web) -> None:
 def test_a_taken_port_is_said_so(web: Web) -> None:
     with socket.create_server(("0.0.0.0", 0)) as listener, pytest.raises(PortTaken):
         web(f"ports: [{{target: 8080, published: '{listener.getsockname()[1]}', mode: host}}]")
+
+
+def test_packets_to_a_published_udp_port_are_answered(web: Web, free_port: int) -> None:
+    """By this machine's socat, because busybox has no such server."""
+    libraries = "volumes: ['/usr:/usr:ro', '/usr/lib:/lib:ro', '/usr/lib64:/lib64:ro']\n"
+    web(f"{libraries}command: [/usr/bin/socat, 'UDP-RECVFROM:5353,fork', PIPE]\nports: ['{free_port}:5353/udp']")
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.connect(("127.0.0.1", free_port))
+        asking.settimeout(0.5)
+        until(lambda: _answer(asking, b"one") == b"one", "the container answers", 10)
+        until(lambda: _answer(asking, b"two") == b"two", "and answers again", 10)
+
+
+def _answer(asking: socket.socket, packet: bytes) -> bytes:
+    """What comes back; nothing while nobody listens yet."""
+    try:
+        asking.send(packet)
+        return asking.recv(100)
+    except OSError:
+        return b""
