@@ -159,3 +159,31 @@ def test_a_server_that_does_not_answer_has_an_exit_code_of_its_own(installation:
         failed = installation.run(*words, "--server", f"http://127.0.0.1:{free_port}", code=5)
         assert "did not answer" in failed.err
         assert "Traceback" not in failed.err
+
+
+def test_a_network_without_room_or_made_otherwise_is_told_and_a_small_one_is_enough_wave_by_wave(
+    stack: LabStack,
+) -> None:
+    """Four instances where there are five addresses."""
+
+    def write(version: str, parallelism: int = 1, **network: object) -> None:
+        update = {"parallelism": parallelism, "order": "start-first", "monitor": "0s"}
+        environment = {"VERSION": version}
+        web = sleeper(environment=environment, deploy={"replicas": 4, "update_config": update})
+        default = {"ipam": {"config": [{"subnet": "10.147.9.0/29"}]}, **network}
+        stack.write({"web": web}, networks={"default": default})
+
+    write("one")
+    stack.do("up")
+    before = stack.ids()
+    write("two", parallelism=2)
+    refused = stack.do("up", code=2)
+    assert "compose.yaml:" in refused.err
+    assert "has room for 1 more instances, and this change needs 2 at once" in refused.err
+    write("two", driver_opts={"com.docker.network.bridge.enable_icc": "false"})
+    refused = stack.do("plan", code=6)
+    assert "another driver_opts.com.docker.network.bridge.enable_icc" in refused.err
+    assert stack.ids() == before
+    write("two")
+    assert stack.up()["revision"] == 2
+    assert not set(stack.ids()) & set(before)
