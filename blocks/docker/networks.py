@@ -71,9 +71,13 @@ class DockerNetworks:
                 if _IN_USE not in str(error.explanation):
                     raise
                 # A busy daemon needs a moment to let go the endpoints of containers that have just been removed.
-                raise Transient(
-                    f"network {name} is still in use", f"docker network inspect {name} shows by which containers"
-                ) from error
+                raise Transient(f"network {name} is still in use", self._who_uses(name)) from error
+
+    def _who_uses(self, name: str) -> str:
+        if (self._inspect(name) or {}).get("Containers"):
+            return f"docker network inspect {name} shows which containers use it"
+        # Seen with dockerd 20.10 when many containers end at once; it corrects its count when it starts.
+        return "no container uses it: dockerd has miscounted, which its restart mends; then run it again"
 
     def taken_subnets(self) -> tuple[str, ...]:
         with daemon_errors("list networks"):
