@@ -24,7 +24,6 @@ from prefect.logging import get_logger
 
 from stampede.blocks import BLOCKS
 from stampede.deployments.host_worker import CONTROL_QUEUE, AnyFlow, HostWorker, Job, ensure_queues
-from stampede.deployments.host_worker_events import send_last_states_only
 from stampede.deployments.register import ensure_result_storage, register_blocks, register_generic
 from stampede.errors import StampedeError
 from stampede.places import Places
@@ -40,7 +39,6 @@ def main() -> None:
     """
     host = os.environ.get("STAMPEDE_HOST") or socket.gethostname()
     worker = _worker(host)
-    send_last_states_only()
     stopping, started = asyncio.Event(), threading.Event()
     loop = asyncio.new_event_loop()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})

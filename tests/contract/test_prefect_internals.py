@@ -6,16 +6,12 @@ import inspect
 
 import prefect
 from prefect.client.orchestration import PrefectClient
-from prefect.events.clients import PrefectEventsClient
-from prefect.events.worker import EventsWorker
 from prefect.flow_engine import AsyncFlowRunEngine, _flow_parameters
 from prefect.server.database.configurations import AioSqliteConfiguration
-from prefect.utilities.engine import emit_task_run_state_change_event
 from prefect.workers.base import BaseWorker
 
 from stampede.deployments.host_worker import HostWorker
 from stampede.deployments.host_worker_engine import HostEngine
-from stampede.deployments.host_worker_events import LastStates
 
 
 def test_the_version_is_in_the_range_that_was_tried() -> None:
@@ -64,12 +60,3 @@ def test_prefect_hands_a_run_that_its_poll_found_to_what_the_worker_overrides() 
     assert "await self._propose_pending_state(flow_run)" in theirs
     assert "self._release_limit_slot(flow_run.id)" in theirs
     assert "self._submitting_flow_run_ids.remove(flow_run.id)" in theirs
-
-
-def test_the_engine_sends_states_of_tasks_through_the_client_that_the_worker_chose() -> None:
-    assert "cls._client_override" in inspect.getsource(EventsWorker.instance)
-    assert issubclass(LastStates, PrefectEventsClient)
-    assert "_emit" in vars(PrefectEventsClient)
-    told = inspect.getsource(emit_task_run_state_change_event)
-    assert 'event=f"prefect.task-run.{validated_state.name}"' in told
-    assert '"validated_state": {\n                "type": ' in told
