@@ -25,6 +25,7 @@ from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 USER = "stampede"
 DEFAULT_PORT = 4200
 RUNS_KEPT_DAYS = 30
+STATES_WRITTEN_EVERY_S = 1
 PASSED_ON = (
     "STAMPEDE_FLOWS",
     "STAMPEDE_VERBS",
@@ -104,6 +105,10 @@ def _server_settings(places: Places, host: str, port: int, auth: str, key: str) 
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
+        # States of tasks come as events. One transaction for each, as Prefect has it, is a third of the server's work;
+        # the last few wait for the beat. Prefect cuts the beat to whole seconds: below 1 s it would never rest.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "10",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": str(STATES_WRITTEN_EVERY_S),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUNS_KEPT_DAYS * 86400),
     }
