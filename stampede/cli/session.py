@@ -19,12 +19,12 @@ AUTH_VARIABLE = "STAMPEDE_AUTH"
 def open_client(server: str | None) -> Iterator[Client]:
     """A client for `server`; without one, for the control plane of this machine, which is started if need be.
 
-    Raises: BadInput for an address that is none, ServerUnreachable.
+    Raises: BadInput for an address that is none, also an empty one; ServerUnreachable.
     """
-    if server and server.startswith("ssh://"):
+    if server is not None and server.startswith("ssh://"):
         with open_tunnel(server) as (url, auth), Client(url, auth) as client:
             yield client
-    elif server:
+    elif server is not None:
         with Client(server, os.environ.get(AUTH_VARIABLE, "")) as client:
             yield client
     else:

@@ -26,18 +26,24 @@ class NameTaken(StampedeError):
 
 
 class PrefectApi:
-    """A connection to one server. Methods raise ServerUnreachable, BadInput for a wrong password, or StampedeError."""
+    """A connection to one server. Methods raise ServerUnreachable, BadInput for a wrong password, or StampedeError.
+
+    Raises: BadInput for an address that is none.
+    """
 
     def __init__(self, url: str, auth: str = "", *, timeout_s: float = 15.0) -> None:
         """`url` is the API's, with or without `/api`; `auth` is `user:password`, which may also stand in the url."""
         self.url, written_auth = split_auth(url)
-        self.http = httpx.Client(
-            base_url=self.url,
-            headers=_basic(auth or written_auth),
-            timeout=httpx.Timeout(timeout_s, connect=5.0),
-            # Reading the bundle of certificates takes 15 ms, which a plain connection never needs.
-            verify=self.url.startswith("https"),
-        )
+        try:
+            self.http = httpx.Client(
+                base_url=self.url,
+                headers=_basic(auth or written_auth),
+                timeout=httpx.Timeout(timeout_s, connect=5.0),
+                # Reading the bundle of certificates takes 15 ms, which a plain connection never needs.
+                verify=self.url.startswith("https"),
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise _no_address(url) from error
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +105,11 @@ class PrefectApi:
     def _ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
         try:
             return self.http.request(method, path, **rest)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL as error:
+            raise BadInput(
+                f"{path!r} cannot be asked for: {error}", "a name or an id has characters that none has"
+            ) from error
+        except (httpx.RequestError, UnicodeError) as error:  # UnicodeError: a host's name that cannot be one
             raise ServerUnreachable(
                 f"the server at {self.url} did not answer: {error or type(error).__name__}",
                 "stampede server status shows whether it runs here; --server names another",
@@ -107,13 +117,24 @@ class PrefectApi:
 
 
 def split_auth(url: str) -> tuple[str, str]:
-    """The API's url with `/api` and without user and password, and `user:password` (or "")."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"{url!r} is no address of a server", "such as https://stampede.example or ssh://root@h1")
+    """The API's url with `/api` and without user and password, and `user:password` (or ""). Raises: BadInput."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # which are looked at only when they are asked for
+    except ValueError as error:
+        raise _no_address(url) from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise _no_address(url)
     path = parts.path.rstrip("/")
     user, _, place = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, place, path if path.endswith("/api") else f"{path}/api", "", "")), user
+
+
+def _no_address(url: str) -> BadInput:
+    """Without what stands before the @: it may be a password."""
+    _, at, place = url.rpartition("@")
+    shown = f"…@{place}" if at else url
+    return BadInput(f"{shown!r} is no address of a server", "such as https://stampede.example or ssh://root@h1")
 
 
 def _basic(auth: str) -> dict[str, str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from stampede.cli import main, session
 from stampede.errors import (
     HostUnreachable,
     NeedsAdoption,
+    Refused,
     StackLocked,
     StampedeError,
     UnknownName,
@@ -246,3 +249,28 @@ def test_progress_is_plain_lines_on_stderr_where_no_terminal_is(prefect: FakePre
     ended = stampede("up", "--json")
     assert ended.err.count("✓ ensure container shop-web-1  0.4 s") == 1
     assert ended.json["revision"] == 4
+
+
+@pytest.mark.parametrize("address", ["", " ", "http://h:abc", "http://[::1", "h1"])
+def test_a_server_whose_address_is_none_is_bad_input_and_nothing_is_started(stampede: Stampede, address: str) -> None:
+    ended = stampede("ps", "--server", address)
+    assert ended.code == 2
+    assert "is no address of a server" in ended.err
+    assert "hint: such as https://" in ended.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_empty_variable_is_as_good_as_none_and_an_empty_option_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    def refuse(server: str | None) -> NoReturn:
+        asked.append(server)
+        raise Refused("seen enough")
+
+    monkeypatch.setattr(session, "open_client", refuse)
+    monkeypatch.setenv("STAMPEDE_SERVER", "")
+    for words in (["ps"], ["ps", "--server", ""]):
+        monkeypatch.setattr(sys, "argv", ["stampede", *words])
+        with pytest.raises(SystemExit):
+            main()
+    assert asked == [None, ""]
