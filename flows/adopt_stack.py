@@ -38,7 +38,7 @@ async def adopt_stack(
     """
     if not candidate:
         raise BadInput("adopt needs a stack file", "stampede adopt -f compose.yaml")
-    async with stack_lock(stack, why=why or "adopt", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "adopt", wait_s=wait_for_lock_s) as lock:
         draft = await draft_from_candidate(stack, candidate)
         request = Request(stack=stack, fence=lock.fence, draft=draft, candidate=candidate, dry_run=dry_run)
         return await adopt(replace(request, by=requested_by, why=why or "adopt"))

@@ -34,7 +34,7 @@ async def deploy_stack(
     Raises: StackLocked, UpdateFailed (after its failure_action), NeedsAdoption, Foreign, UnknownName, BadInput.
     Safe to kill and run again at any point.
     """
-    async with stack_lock(stack, why=why or "deploy", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "deploy", wait_s=wait_for_lock_s) as lock:
         draft, candidate = await next_draft(stack, candidate, images or {}, revision)
         services = frozenset(draft.document["services"]) if force_recreate else frozenset()
         return await converge(

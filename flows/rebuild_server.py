@@ -44,7 +44,7 @@ async def rebuild_stack(stack: str, memories: Iterable[HostMemory], requested_by
     """The stack's numbers are as the hosts remember them. The host that was told last is right."""
     memories = list(memories)
     await ensure_fence(stack, max(memory.fence for memory in memories))
-    async with stack_lock(stack, why=f"rebuild {requested_by}".strip()):
+    async with stack_lock(stack, who=requested_by, why="rebuild"):
         newest = max(memories, key=lambda memory: memory.standing_fence)
         revisions = sorted({number for memory in memories for number in memory.revisions})
         if newest.wanted:

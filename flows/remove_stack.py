@@ -23,7 +23,7 @@ async def remove_stack(
 
     Its revisions are kept, so that `rollback` brings it back. Raises: StackLocked.
     """
-    async with stack_lock(stack, why=why or "remove", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "remove", wait_s=wait_for_lock_s) as lock:
         return await converge(
             Request(
                 stack=stack,

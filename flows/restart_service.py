@@ -28,7 +28,7 @@ async def restart_service(
     They restart in the waves of their update_config.
     Raises: BadInput for an unknown service, UpdateFailed, StackLocked.
     """
-    async with stack_lock(stack, why=why or "restart", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "restart", wait_s=wait_for_lock_s) as lock:
         base = await read_wanted(stack)
         definition = base.definition.services
         known = definition.keys()

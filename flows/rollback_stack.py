@@ -25,7 +25,7 @@ async def rollback_stack(
 
     Raises: UnknownName if that revision is not kept, BadInput if there is none before, StackLocked.
     """
-    async with stack_lock(stack, why=why or "rollback", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "rollback", wait_s=wait_for_lock_s) as lock:
         head = await read_head(stack)
         number = revision if revision is not None else head.before
         if number < 1:

@@ -25,7 +25,7 @@ async def scale_service(
 
     Raises: BadInput for an unknown service or a negative number, UnknownName for an unknown stack, StackLocked.
     """
-    async with stack_lock(stack, why=why or "scale", wait_s=wait_for_lock_s) as lock:
+    async with stack_lock(stack, who=requested_by, why=why or "scale", wait_s=wait_for_lock_s) as lock:
         base = await read_wanted(stack)
         if unknown := sorted(replicas.keys() - base.document["services"].keys()):
             known = ", ".join(sorted(base.document["services"]))

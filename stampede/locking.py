@@ -43,12 +43,17 @@ def fence_name(stack: str) -> str:
 
 
 def locked_by(stack: str, value: LockValue) -> StackLocked:
-    """The error that says who holds the lock, why and since when."""
-    who = f" by {value.who}" if value.who else ""
+    """The error that says who holds the lock, why, since when, and which run it is."""
+    told = described(who=value.who, since=value.since, why=value.why, run=value.run, name=value.run_name)
     return StackLocked(
-        f"{stack} is being changed by {value.run_name!r} ({value.why}), started{who} at {value.since}",
-        f"wait for it, or stop it: stampede unlock -p {stack}",
+        f"{stack} is locked {told}", f"wait for it with --wait SECONDS, or stop it: stampede unlock -p {stack}"
     )
+
+
+def described(*, who: str, since: str, why: str, run: str, name: str) -> str:
+    """How a lock is told to people: `by ann@desk since … (release 7), run 'deploy shop' (its id)`."""
+    by = f"by {who} " if who else ""
+    return f"{by}since {since} ({why or 'no reason given'}), run {name!r} ({run})"
 
 
 def _checked(stack: str) -> str:

@@ -19,7 +19,6 @@ from stampede.frozen import Frozen
 from stampede.locking import HeldLock, LockValue, fence_name, lock_name, locked_by
 from stampede.results import FINAL_STATES
 
-STARTED_BY = "by:"
 POLL_S = 0.5
 _log = get_logger("stampede.locks")
 
@@ -32,16 +31,16 @@ class StackLock(Frozen):
 
 
 @asynccontextmanager
-async def stack_lock(stack: str, *, why: str, wait_s: float = 0.0) -> AsyncIterator[StackLock]:
+async def stack_lock(stack: str, *, who: str, why: str, wait_s: float = 0.0) -> AsyncIterator[StackLock]:
     """Hold the lock of a stack inside a flow run. A run that was resumed finds its own lock and its own number again.
 
-    A tag `by:NAME` of the run says who started it. When the process is killed the lock stays with the run, and holds
-    until the run is final. Raises: StackLocked after `wait_s` seconds; BadInput outside of a flow run.
+    `who` asked for the change ("": not known) and `why`: others who want the lock are told. When the process is killed
+    the lock stays with the run, and holds until the run is final.
+    Raises: StackLocked after `wait_s` seconds; BadInput outside of a flow run.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise BadInput("A lock belongs to a flow run, and there is none here", "start the operation as a flow")
-    who = next((tag.removeprefix(STARTED_BY) for tag in context.flow_run.tags if tag.startswith(STARTED_BY)), "")
     wanted = LockValue(
         run=str(context.flow_run.id),
         run_name=context.flow_run.name,

@@ -52,8 +52,7 @@ def unlock(
         if lock is None:
             print(f"{stack} is not locked")
             return
-        since = f" since {lock.since.astimezone():%Y-%m-%d %H:%M:%S}" if lock.since else ""
         if not yes:
-            confirm(f"{stack} is locked by run {lock.run} ({lock.why}){since}. Cancel that run?")
+            confirm(f"{stack} is locked {lock.described}. Cancel that run?")
         client.unlock(lock, within_s=STOP_WITHIN_S)
         print(f"{stack} is unlocked; run {lock.run} was cancelled")

@@ -9,17 +9,24 @@ from stampede.client.api import PrefectApi
 from stampede.client.runs import RunGoesOn, cancel_run, close_run, follow
 from stampede.errors import UnknownName
 from stampede.frozen import Frozen
-from stampede.locking import lock_name
+from stampede.locking import described, lock_name
 
 
 class Lock(Frozen):
-    """A change that is under way. `run` is its flow run."""
+    """A change that is under way: its flow run, who asked for it and why. What is not known is empty."""
 
     stack: str
     id: str
     run: str
+    run_name: str = ""
+    who: str = ""
     why: str = ""
     since: datetime | None = None
+
+    @property
+    def described(self) -> str:
+        """For people: `by ann@desk since … (release 7), run 'deploy shop' (its id)`."""
+        return described(who=self.who, since=str(self.since or "?"), why=self.why, run=self.run, name=self.run_name)
 
 
 def read_lock(api: PrefectApi, stack: str) -> Lock | None:
@@ -33,6 +40,8 @@ def read_lock(api: PrefectApi, stack: str) -> Lock | None:
         stack=stack,
         id=found["id"],
         run=str(value.get("run") or ""),
+        run_name=str(value.get("run_name") or ""),
+        who=str(value.get("who") or ""),
         why=str(value.get("why") or ""),
         since=datetime.fromisoformat(since) if since else None,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import VariableCreate
 from prefect.states import Running
@@ -14,9 +16,15 @@ from prefect.states import Running
 from stampede.blocks.documents import Documents
 from stampede.documents import Revision
 from stampede.errors import BadInput, ImageMissing, StackLocked, UnknownName
+from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.deploy_stack import deploy_stack
+from stampede.flows.remove_stack import remove_stack
+from stampede.flows.restart_service import restart_service
+from stampede.flows.rollback_stack import rollback_stack
+from stampede.flows.scale_service import scale_service
 from stampede.locking import LockValue, lock_name
 from stampede.planning.instances import Image
+from stampede.tasks import locks
 from tests.fakes.docker import BUSYBOX, FakeDockerHost
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab, document_of
@@ -92,9 +100,12 @@ async def test_restart_keeps_every_container_and_runs_no_job_again(lab: Lab, sta
 async def test_a_stack_that_is_being_changed_is_locked(lab: Lab, stack: str) -> None:
     async with get_client() as client:
         other = await client.create_flow_run(deploy_stack, parameters={"stack": stack}, state=Running())
-        held = LockValue(run=str(other.id), run_name="deploy", why="deploy", since="2026-01-01T00:00:00+00:00")
+        held = LockValue(
+            run=str(other.id), run_name="deploy x", who="ann@desk", why="release 7", since="2026-01-01T00:00:00+00:00"
+        )
         await client.create_variable(VariableCreate(name=lock_name(stack), value=held.model_dump()))
-    with pytest.raises(StackLocked, match="deploy"):
+    told = rf"by ann@desk since 2026-01-01\S+ \(release 7\), run 'deploy x' \({other.id}\)"
+    with pytest.raises(StackLocked, match=told):
         await lab.deploy(stack, shop())
     assert lab.found(stack) == []
     async with get_client() as client:
@@ -206,3 +217,30 @@ async def test_an_image_that_a_host_cannot_have_is_told_before_anything_is_recor
     assert pair.world(stack) == before
     assert (await pair.head(stack)).latest == 1
     assert (await pair.restart(stack)).changes, "a host that gets no instance may do without"
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters"),
+    [
+        (deploy_stack, {}),
+        (adopt_stack, {"candidate": "x"}),
+        (scale_service, {"replicas": {"web": 2}}),
+        (rollback_stack, {}),
+        (restart_service, {}),
+        (remove_stack, {}),
+    ],
+)
+@pytest.mark.usefixtures("lab")
+async def test_every_verb_tells_its_lock_who_asked_for_it(
+    stack: str, verb: Flow[..., Any], parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[LockValue] = []
+
+    async def seen(client: object, stack: str, value: LockValue, wait_s: float) -> NoReturn:
+        wanted.append(value)
+        raise StackLocked("seen enough")
+
+    monkeypatch.setattr(locks, "_acquire", seen)
+    with pytest.raises(StackLocked, match="seen enough"):
+        await verb(stack=stack, requested_by="ann@desk", why="release 7", **parameters)
+    assert [(value.who, value.why) for value in wanted] == [("ann@desk", "release 7")]

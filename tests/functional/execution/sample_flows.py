@@ -88,7 +88,7 @@ async def same_step_twice(host: str) -> None:
 
 @flow(name="locked")
 async def locked(stack: str, seconds: float, key: str, wait_s: float = 0) -> int:
-    async with stack_lock(stack, why="test", wait_s=wait_s) as lock:
+    async with stack_lock(stack, who="ann@desk", why="test", wait_s=wait_s) as lock:
         count(key)
         await asyncio.sleep(seconds)
         return lock.fence

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import re
+import socket
 import time
 
 import pytest
@@ -23,9 +25,11 @@ def version(name: str, port: int, delay_s: int = 0) -> dict[str, Definition]:
 def test_a_second_deploy_is_told_who_holds_the_lock_since_when_or_waits(stack: LabStack, free_port: int) -> None:
     stack.write(version("one", free_port, delay_s=8))
     first = stack.begin("up", "--why", "the big release")
-    stack.run_under_way()
+    run = stack.run_under_way()
     locked = stack.do("up", code=4)
     assert "the big release" in locked.err
+    assert f"by {getpass.getuser()}@{socket.gethostname()}" in locked.err
+    assert run in locked.err
     assert re.search(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d", locked.err)
     assert f"stampede unlock -p {stack.name}" in locked.err
     stack.write(version("two", free_port))

@@ -234,8 +234,18 @@ def test_unlock_of_a_stack_that_is_not_locked_says_so(stampede: Stampede) -> Non
 def test_unlock_cancels_the_run_that_holds_the_lock(prefect: FakePrefect, stampede: Stampede) -> None:
     prefect.take_s = 60.0
     run = stampede("up", "--detach", "--json").json["run"]["id"]
-    prefect.put_variable("lock-shop", {"run": run, "why": "deploy", "since": "2026-01-01T00:00:00+00:00"})
-    assert stampede("unlock").code == 6
+    held = {
+        "run": run,
+        "run_name": "deploy shop",
+        "who": "ann@desk",
+        "why": "release 7",
+        "since": "2026-01-01T00:00:00Z",
+    }
+    prefect.put_variable("lock-shop", held)
+    asked = stampede("unlock")
+    assert asked.code == 6
+    for word in (run, "deploy shop", "by ann@desk", "release 7", "since 2026-01-01 00:00:00"):
+        assert word in asked.err
     assert stampede("unlock", "--yes").code == 0
     assert prefect.variables == {}
     assert prefect.runs[run].state[0] == "CANCELLED"
