@@ -17,6 +17,13 @@ UP_WITHIN_S = 30.0
 DRAIN_LIMIT_S = 30.0
 
 
+@task(task_run_name="start the balancer", **RETRY_TRANSIENT)
+async def ensure_balancer(haproxy: Balancer) -> None:
+    """Afterwards HAProxy runs, and serves what the files of this host say. Raises: DaemonUnavailable (Transient)."""
+    started = await in_thread(haproxy.ensure_running)
+    get_run_logger().info("the balancer: %s", "started" if started else "already so")
+
+
 @task(task_run_name="publish {stack}", **RETRY_TRANSIENT)
 async def ensure_listeners(
     haproxy: Balancer, stack: str, wanted: tuple[WantedPort, ...], kept: Mapping[str, int]

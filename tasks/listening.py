@@ -18,12 +18,15 @@ from stampede.tasks.threads import in_thread
 async def ensure_listening(mandate: Mandate, wanted: Stack | None, listening: Listening) -> None:
     """Afterwards this host publishes what `wanted` says (nothing if None), and who joins and leaves has done so.
 
-    Ports that were chosen before are kept. Raises: PortTaken, Foreign, DaemonError when HAProxy refuses, Fenced.
+    A balancer that somebody has stopped runs again. Ports that were chosen before are kept.
+    Raises: PortTaken, Foreign, DaemonError when HAProxy refuses, Fenced.
     """
     if listening.is_right:
         return
     mandate.check()
     haproxy = this_host().haproxy
+    if listening.closed or listening.leaving:
+        await balancer.ensure_balancer(haproxy)
     for member in listening.leaving:
         await balancer.take_out_of_service(haproxy, mandate.stack, member.service, member.name)
     if listening.added or listening.removed:

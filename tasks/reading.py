@@ -24,6 +24,7 @@ async def read_found(stack: str) -> FoundHost:
         in_thread(host.haproxy.taken, stack),
         in_thread(host.docker.projects.look, stack),
     )
+    runs = await in_thread(host.haproxy.is_running) if balanced.listeners else True
     adopted = adopted_volumes(host.places, stack) & set(project.volumes)
     volumes = (FoundVolume(name=name, stack=stack, adopted=True) for name in sorted(adopted))
     return found.model_copy(
@@ -32,6 +33,7 @@ async def read_found(stack: str) -> FoundHost:
             "project_networks": project.networks,
             "project_volumes": tuple(name for name in project.volumes if name not in adopted),
             "balanced": balanced,
+            "balancer_runs": runs,
             "taken": all_taken(found.taken, listening, stack, {instance.id for instance in found.instances}),
         }
     )

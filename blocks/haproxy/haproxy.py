@@ -25,6 +25,8 @@ from stampede.places import Places
 
 __all__ = ["HAProxy", "service_argv"]
 
+RELOADED_WITHIN_S = 2.0
+
 
 class HAProxy:
     """The HAProxy whose files and sockets are in `places`. It is the host's supervisor that runs it."""
@@ -51,6 +53,9 @@ class HAProxy:
         start_under_supervision(self.places)
         self._process.wait_for_answer(limit_s)
         return True
+
+    def is_running(self) -> bool:
+        return self._process.is_running(RELOADED_WITHIN_S)
 
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         with self._files.locked():

@@ -53,10 +53,10 @@ class HAProxyProcess:
         """Master, worker, and workers of before that still serve their last connections; none if it does not run."""
         return processes_with(str(self._config))
 
-    def is_running(self) -> bool:
+    def is_running(self, patience_s: float = 0.0) -> bool:
         """Whether it answers; a process that does not is none that serves."""
         try:
-            return bool(self._admin.ask("show info", patience_s=0))
+            return bool(self._admin.ask("show info", patience_s=patience_s))
         except DaemonUnavailable:
             return False
 

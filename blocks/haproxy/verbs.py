@@ -25,6 +25,10 @@ class Balancer(Protocol):
         """
         ...
 
+    def is_running(self) -> bool:
+        """Whether HAProxy answers; in the moment of a reload it is waited for."""
+        ...
+
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         """Exactly these ports of `stack` are published; the servers of services that still have one stay.
 

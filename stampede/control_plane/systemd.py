@@ -28,7 +28,10 @@ class Systemd:
 
     @staticmethod
     def start(places: Places) -> None:
-        """Afterwards the units are installed, enabled and started; changed ones are started anew."""
+        """Afterwards the units are installed, enabled and started; changed ones are started anew.
+
+        The balancer as well, once a stack has published something. It is no reason to fail: systemd tries it again.
+        """
         changed = [unit for unit in (*CONTROL, *TRAFFIC, *BOOT) if Systemd._install(unit, places)]
         if changed:
             programs.run(["systemctl", "daemon-reload"])
@@ -37,6 +40,9 @@ class Systemd:
         if restart:
             programs.run(["systemctl", "restart", *restart])
         programs.run(["systemctl", "start", *CONTROL])
+        if (places.host / "haproxy.cfg").exists():
+            programs.run(["systemctl", "enable", "--quiet", *TRAFFIC])
+            programs.run(["systemctl", "start", *TRAFFIC], check=False)
 
     @staticmethod
     def stop(places: Places, *, everything: bool) -> None:

@@ -85,6 +85,7 @@ class ForeignContainer(Frozen):
 class FoundHost(Frozen):
     """Everything of one host that a plan looks at. `balanced` is what its balancer serves for the stack in question.
 
+    `balancer_runs` is false where what is `balanced` gets no traffic, because no balancer answers.
     `taken` are ports that something holds: other programs, containers (its own ones too), other stacks' listeners.
     `project_networks` and `project_volumes` are those that `docker compose` made for a project of the stack's name.
     """
@@ -97,4 +98,5 @@ class FoundHost(Frozen):
     project_networks: tuple[str, ...] = ()
     project_volumes: tuple[str, ...] = ()
     balanced: BalancedStack | None = None
+    balancer_runs: bool = True
     taken: tuple[TakenPort, ...] = ()

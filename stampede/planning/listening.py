@@ -21,11 +21,13 @@ class Member(Frozen):
 class Listening(Frozen):
     """What has to change at a host's balancer; nothing if `is_right`.
 
-    `added` and `removed` are published ports in words; `joining` run but are not balanced, `leaving` the other way.
+    `added` and `removed` are published ports in words, and so are `closed`, which stay but need a balancer that runs;
+    `joining` run but are not balanced, `leaving` the other way.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
     joining: tuple[Member, ...] = ()
     leaving: tuple[Member, ...] = ()
 
@@ -46,18 +48,17 @@ def kept_ports(wanted: Sequence[WantedPort], balanced: BalancedStack) -> dict[st
 
 
 def compare_listening(
-    stack: str, wanted: Stack | None, balanced: BalancedStack, staying: Sequence[FoundInstance]
+    stack: str, wanted: Stack | None, balanced: BalancedStack, staying: Sequence[FoundInstance], *, runs: bool = True
 ) -> Listening:
-    """`staying` are the instances on this host that the plan leaves as they are."""
+    """`staying` are the instances on this host that the plan leaves as they are; `runs` says whether HAProxy does."""
     ports = wanted_ports(stack, wanted.services) if wanted else ()
     unserved = list(ports)
-    removed = []
+    removed, kept = [], []
     for listener in balanced.listeners:
         match = next((port for port in unserved if _serves(listener, port)), None)
         if match:
             unserved.remove(match)
-        else:
-            removed.append(f"{listener.service} {listener.bind}")
+        (kept if match else removed).append(f"{listener.service} {listener.bind}")
     balanced_services = {port.service for port in ports}
     known = {(server.service, server.name) for server in balanced.servers}
     in_service = {(server.service, server.name) for server in balanced.servers if server.in_service}
@@ -66,6 +67,7 @@ def compare_listening(
     return Listening(
         added=tuple(f"{port.service} {port.host_ip or '*'}:{port.fixed or 'chosen'}" for port in unserved),
         removed=tuple(removed),
+        closed=() if runs else tuple(kept),
         joining=tuple(Member(service=s, name=n) for s, n in sorted(there - in_service)),
         leaving=tuple(Member(service=s, name=n) for s, n in sorted(known - here)),
     )

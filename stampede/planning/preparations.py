@@ -53,7 +53,8 @@ def _of_host(
     adopted = {v.name for v in host.volumes if v.adopted}
     ours = [f for f in host.instances if f.stack == stack]
     staying = [f for f in ours if (f.service, f.slot) not in touched]
-    listening = compare_listening(stack, wanted, host.balanced or BalancedStack(stack=stack), staying)
+    balanced = host.balanced or BalancedStack(stack=stack)
+    listening = compare_listening(stack, wanted, balanced, staying, runs=host.balancer_runs)
     moving = {(f.service, f.name) for f in ours if (f.service, f.slot) in touched}
     listening = listening.model_copy(
         update={"leaving": tuple(m for m in listening.leaving if (m.service, m.name) not in moving)}
@@ -74,6 +75,7 @@ def _as_changes(preparation: Preparation, host: str, wanted: Stack | None) -> li
         (Action.CREATE, "network", preparation.networks, "it is not there yet"),
         (Action.CREATE, "volume", preparation.volumes, "it is not there yet"),
         (Action.CREATE, "listener", listening.added, "it is not published yet"),
+        (Action.START, "listener", listening.closed, "the balancer does not run"),
         (Action.UPDATE, "listener", [m.name for m in listening.joining], "it runs, but the balancer does not know it"),
         (Action.UPDATE, "listener", [m.name for m in listening.leaving], "the balancer knows it, but it is gone"),
         (Action.REMOVE, "listener", listening.removed, "it is not published any more"),

@@ -277,3 +277,11 @@ def test_a_stack_that_publishes_nothing_leaves_nothing(host: Host) -> None:
     assert host.balancer.configure("shop", []) is False
     assert host.balancer.servers("shop") == ()
     assert host.balancer.desired("shop").servers == ()
+
+
+def test_whether_it_runs_is_known(host: Host) -> None:
+    assert host.balancer.is_running()
+    host.stop_haproxy()
+    assert not host.balancer.is_running()
+    host.start_haproxy()
+    assert host.balancer.is_running()

@@ -38,6 +38,9 @@ class FakeHAProxy:
         started, self.running = not self.running, True
         return started
 
+    def is_running(self) -> bool:
+        return self.running
+
     def configure(self, stack: str, listeners: Iterable[Listener]) -> bool:
         before = self.desired(stack)
         after = before.with_listeners(listeners)

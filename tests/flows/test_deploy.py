@@ -259,3 +259,33 @@ async def test_a_network_that_the_file_defines_otherwise_is_refused_before_anyth
     with pytest.raises(Refused, match="was made with another internal"):
         await lab.deploy(stack, on_a_small_network(2, internal="true"))
     assert (await lab.head(stack)).latest == 1
+
+
+async def test_a_balancer_that_somebody_stopped_runs_again_after_a_deploy_that_changes_nothing_else(
+    lab: Lab, stack: str
+) -> None:
+    await lab.deploy(stack, shop())
+    before = lab.world(stack)
+    lab.haproxy.running = False
+    trial = await lab.deploy(stack, shop(), dry_run=True)
+    assert [(change.action, change.kind, change.reason) for change in trial.changes] == [
+        ("start", "listener", "the balancer does not run")
+    ]
+    assert not lab.haproxy.running
+    outcome = await lab.deploy(stack, shop())
+    assert outcome.changes == trial.changes
+    assert lab.haproxy.running
+    assert lab.world(stack) == before
+    assert (await lab.deploy(stack, shop())).changes == ()
+
+
+async def test_a_changed_stack_is_deployed_and_removed_though_somebody_stopped_the_balancer(
+    lab: Lab, stack: str
+) -> None:
+    await lab.deploy(stack, shop())
+    lab.haproxy.running = False
+    await lab.deploy(stack, shop(2))
+    assert lab.haproxy.running
+    lab.haproxy.running = False
+    await lab.remove(stack)
+    assert lab.found(stack) == []

@@ -32,3 +32,19 @@ def test_what_a_killed_supervisor_left_running_is_stopped_with_everything(places
     OwnSupervisor.stop(places, everything=True)
     assert OwnSupervisor.processes(places) == ()
     assert read_pid(places.run / "sleeper.pid") is None
+
+
+def test_a_start_brings_back_what_a_stop_of_everything_has_stopped(places: Places) -> None:
+    places.logs.mkdir()
+    services.add(places, services.Service("sleeper", ("sleep", "1000"), traffic=True))
+    try:
+        for _ in range(2):
+            OwnSupervisor.start(places)
+            deadline = time.monotonic() + 20
+            while "sleeper" not in dict(OwnSupervisor.processes(places)):
+                assert time.monotonic() < deadline, "the service was not started"
+                time.sleep(0.05)
+            OwnSupervisor.stop(places, everything=True)
+            assert OwnSupervisor.processes(places) == ()
+    finally:
+        OwnSupervisor.stop(places, everything=True)

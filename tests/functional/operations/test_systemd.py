@@ -122,3 +122,14 @@ def test_systemd_keeps_the_control_plane_and_a_rebooted_host_serving(host: Syste
     assert page(host) == "sesame"
     stampede(host, "server", "stop", "--everything")
     assert host.systemctl("list-units", "--quiet", "--plain", "--state=running", "stampede-*") == ""
+    assert page(host) == ""
+
+    stampede(host, "server", "start")
+    until(lambda: page(host) == "sesame", "a start opens what a stop has closed")
+    assert host.systemctl("is-enabled", *TRAFFIC, check=False).split() == ["enabled"]
+
+    host.systemctl("disable", "--now", "--quiet", *TRAFFIC)
+    changed = json.loads(stampede(host, "up", "-f", "/root/compose.yaml", "--json").out)
+    assert [change["reason"] for change in changed["changes"]] == ["the balancer does not run"]
+    until(lambda: page(host) == "sesame", "the port is open again")
+    assert host.systemctl("is-enabled", *TRAFFIC, check=False).split() == ["enabled"]
