@@ -86,6 +86,10 @@ class Running:
         for line in self._process.stdout or ():
             yield line.rstrip("\n")
 
+    def end(self) -> None:
+        """It has been asked to end, with SIGTERM; a no-op when it has ended."""
+        self._process.terminate()
+
     def wait(self) -> int:
         """Its exit code, once it has ended."""
         return self._process.wait()

@@ -1,4 +1,4 @@
-"""The commands and how they end: exit codes are those of `stampede.errors`, and 130 when Ctrl-C detached."""
+"""The commands and how they end: exit codes are those of `stampede.errors`, 130 when Ctrl-C detached."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from stampede.cli import changing, following, reaching, serving, showing
+from stampede.cli.closed_output import Commands, OutputClosed, end_by_sigpipe
 from stampede.cli.groups import spread
 from stampede.errors import StampedeError
 
@@ -18,6 +19,7 @@ EPILOG = (
 # Without markup, because rich would cost 0.2 s of each --help.
 app = typer.Typer(
     name="stampede",
+    cls=Commands,
     help="Containers and machines on your own hosts, from one Compose file, as Prefect flows.",
     epilog=EPILOG,
     rich_markup_mode=None,
@@ -53,6 +55,8 @@ def main() -> NoReturn:
     """Run the command in `sys.argv` and exit."""
     try:
         app()
+    except OutputClosed:
+        end_by_sigpipe()
     except StampedeError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:

@@ -53,7 +53,8 @@ def compare_listening(
     """`staying` are the instances on this host that the plan leaves as they are; `runs` says whether HAProxy does."""
     ports = wanted_ports(stack, wanted.services) if wanted else ()
     unserved = list(ports)
-    removed, kept = [], []
+    removed: list[str] = []
+    kept: list[str] = []
     for listener in balanced.listeners:
         match = next((port for port in unserved if _serves(listener, port)), None)
         if match:

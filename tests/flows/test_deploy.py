@@ -271,10 +271,10 @@ async def test_a_balancer_that_somebody_stopped_runs_again_after_a_deploy_that_c
     assert [(change.action, change.kind, change.reason) for change in trial.changes] == [
         ("start", "listener", "the balancer does not run")
     ]
-    assert not lab.haproxy.running
+    assert not lab.haproxy.is_running()
     outcome = await lab.deploy(stack, shop())
     assert outcome.changes == trial.changes
-    assert lab.haproxy.running
+    assert lab.haproxy.is_running()
     assert lab.world(stack) == before
     assert (await lab.deploy(stack, shop())).changes == ()
 
@@ -285,7 +285,7 @@ async def test_a_changed_stack_is_deployed_and_removed_though_somebody_stopped_t
     await lab.deploy(stack, shop())
     lab.haproxy.running = False
     await lab.deploy(stack, shop(2))
-    assert lab.haproxy.running
+    assert lab.haproxy.is_running()
     lab.haproxy.running = False
     await lab.remove(stack)
     assert lab.found(stack) == []
