@@ -11,7 +11,7 @@ StampedeError                 exit 1   the operation failed
 │   ├── ServerUnreachable              the Prefect API
 │   └── HostUnreachable                a host's worker
 ├── Refused                   exit 6   Stampede would not do it without being told to; nothing was changed
-│   ├── Foreign                        a name, port or address belongs to somebody else
+│   ├── Foreign                        a name, address or another stack's port is not ours
 │   └── NeedsAdoption                  a Compose project of this name runs already
 ├── Fenced                    exit 1   a newer change has taken over; this one must not touch anything any more
 ├── Unhealthy                 exit 1   an instance ended, or did not become healthy in time

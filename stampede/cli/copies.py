@@ -50,7 +50,7 @@ def read_copy(client: Client, file: Path) -> None:
 
 def rebuild_from_hosts(client: Client, *, as_json: bool) -> None:
     """Afterwards the server knows the revisions that hosts keep. Raises: the error that ended the run."""
-    run = client.start(RebuildServer())
+    run = client.start(RebuildServer(requested_by=client.requested_by))
     with following(run) as progress:
         found = client.result(run, watch=progress.show)
     if as_json:

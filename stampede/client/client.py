@@ -87,15 +87,20 @@ class Client:
         stack: str,
         *,
         document: Mapping[str, Any] | None = None,
+        revision: int | None = None,
         images: Mapping[str, str] | None = None,
         dry_run: bool = False,
         why: str = "",
     ) -> Outcome:
-        """Make what runs equal to `document`, or to the newest revision with other `images` (service to reference)."""
+        """Make what runs equal to `document`, to a kept `revision` with the images it had, or to the wanted one.
+
+        With other `images` (service to reference) if any are given. What is deployed is the stack's next revision.
+        """
         candidate = None if document is None else self.send(stack, document)
         request = ask.DeployStack(
             stack=stack,
             candidate=candidate,
+            revision=revision,
             images=dict(images) if images else None,
             dry_run=dry_run,
             why=why,
@@ -122,9 +127,13 @@ class Client:
         )
         return self.deploy(loaded.stack.name, document=loaded.document, dry_run=dry_run, why=why)
 
-    def plan(self, stack: str, document: Mapping[str, Any]) -> Outcome:
-        """What deploying `document` would change, and why."""
-        return self.wait(self.start(ask.PlanStack(stack=stack, candidate=self.send(stack, document))))
+    def plan(
+        self, stack: str, document: Mapping[str, Any] | None = None, *, images: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """What deploying `document`, or the wanted revision with other `images`, would change, and why."""
+        candidate = None if document is None else self.send(stack, document)
+        request = ask.PlanStack(stack=stack, candidate=candidate, images=dict(images) if images else None)
+        return self.wait(self.start(request))
 
     def scale(self, stack: str, replicas: Mapping[str, int], *, why: str = "") -> Outcome:
         """Run this many replicas of these services."""

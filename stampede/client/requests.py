@@ -57,12 +57,18 @@ class DeployStack(StackRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanStack(StackRequest):
-    """Say what a deploy of the candidate would change and why."""
+class PlanStack(Request):
+    """Say what a deploy of the candidate, or of the wanted revision with other images, would change and why."""
 
     flow: ClassVar[str] = "plan-stack"
 
+    stack: str
     candidate: str | None = None
+    images: dict[str, str] | None = None
+
+    @property
+    def subject(self) -> str | None:
+        return self.stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +121,5 @@ class RebuildServer(Request):
     """Fill an empty server from what the hosts keep."""
 
     flow: ClassVar[str] = "rebuild-server"
+
+    requested_by: str | None = None

@@ -8,7 +8,7 @@ from stampede.frozen import Frozen
 
 
 class InstanceView(Frozen):
-    """One instance as its host last reported it. `host_silent_s` is how old that report is."""
+    """One instance as its host last reported it. `reported` says when that was."""
 
     stack: str
     service: str

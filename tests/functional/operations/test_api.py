@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stampede import control_plane
+from stampede.client import Client
 from stampede.programs import run
 from stampede.results import read_result
 from tests.functional.operations.conftest import Site, answer, free_port, until
@@ -85,10 +86,20 @@ def test_a_stack_is_changed_by_a_post_to_its_own_deployments(
             docker_client.images.remove(f"stampede-test/ops:{app}")
         assert outcome["revision"] == 2
 
+        body = {"parameters": {"revision": 1, "why": "as it was"}}
+        made = api.post(f"/deployments/{deploy['id']}/create_flow_run", json=body).raise_for_status().json()
+        assert read_result(api, wait(api, made["id"]))["revision"] == 3
+        with Client(*control_plane.connect(site.places)) as client:
+            entry = client.history(app)[0]
+            assert (entry.revision, entry.why, entry.images["web"]) == (3, "as it was", "stampede-test/busybox:1")
+            assert client.deploy(app, revision=2, why="from Python").revision == 4
+            assert client.history(app)[0].images["web"] == f"stampede-test/ops:{app}"
+            assert client.deploy(app, revision=1).revision == 5
+
         made = api.post(
             f"/deployments/{scale['id']}/create_flow_run", json={"parameters": {"replicas": {"web": 2}}}
         ).json()
-        assert read_result(api, wait(api, made["id"]))["revision"] == 3
+        assert read_result(api, wait(api, made["id"]))["revision"] == 6
         assert deployment(api, f"scale-service/{app}")["parameters"]["replicas"] == {"web": 2}
 
         until(lambda: {"stampede.deploy.finished", "stampede.scale.finished"} <= names(api, app), "events")
