@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typer.core import TyperGroup
-
-if TYPE_CHECKING:
-    from typer import Context
 
 
 class OutputClosed(Exception):
@@ -20,7 +17,7 @@ class OutputClosed(Exception):
 class Commands(TyperGroup):
     """Commands that raise OutputClosed once nobody reads what they print."""
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             done = super().invoke(ctx)
             sys.stdout.flush()  # at exit it would be too late to say nothing
