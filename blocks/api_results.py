@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
 from prefect.filesystems import WritableFileSystem
+from prefect.runtime import flow_run
 from prefect.serializers import Serializer
 from pydantic import Field
 
@@ -62,5 +62,4 @@ class ApiResults(WritableFileSystem):
 
 
 def _current_run() -> str | None:
-    context = FlowRunContext.get()
-    return str(context.flow_run.id) if context and context.flow_run else None
+    return flow_run.id or None

@@ -14,7 +14,6 @@ from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.exceptions import ObjectNotFound
-from prefect.utilities.callables import parameter_schema
 
 from stampede.blocks.api_results import BLOCK_NAME, ApiResults
 from stampede.deployments.host_worker import CONTROL_QUEUE, POOL, AnyFlow
@@ -44,7 +43,7 @@ async def register_generic(client: PrefectClient, verbs: Iterable[AnyFlow]) -> N
 
 
 async def _ensure(client: PrefectClient, flow: AnyFlow, name: str, parameters: dict[str, Any], tags: list[str]) -> UUID:
-    schema = parameter_schema(flow).model_dump_for_openapi()
+    schema = flow.parameters.model_dump_for_openapi()
     try:
         existing = await client.read_deployment_by_name(f"{flow.name}/{name}")
     except ObjectNotFound:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.context import AsyncClientContext, FlowRunContext
+from prefect.context import AsyncClientContext  # noqa: TID251  the run's own client: a new one costs a connection
 from prefect.logging import get_logger
+from prefect.runtime import flow_run
 
 from stampede.errors import BadInput, Fenced
 from stampede.frozen import Frozen
@@ -38,12 +39,11 @@ async def stack_lock(stack: str, *, who: str, why: str, wait_s: float = 0.0) -> 
     the lock stays with the run, and holds until the run is final.
     Raises: StackLocked after `wait_s` seconds; BadInput outside of a flow run.
     """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    if not flow_run.id:
         raise BadInput("A lock belongs to a flow run, and there is none here", "start the operation as a flow")
     wanted = LockValue(
-        run=str(context.flow_run.id),
-        run_name=context.flow_run.name,
+        run=str(flow_run.id),
+        run_name=str(flow_run.name),
         why=why,
         since=datetime.now(UTC).isoformat(timespec="seconds"),
         who=who,

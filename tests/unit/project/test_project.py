@@ -7,7 +7,9 @@ import sys
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
+from pkgutil import iter_modules
 
+import prefect
 import pytest
 
 from stampede.programs import run
@@ -61,3 +63,23 @@ def test_prefect_finds_the_blocks() -> None:
 def test_scripts_are_sound_shell() -> None:
     for script in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run", ROOT / "examples" / "images" / "build"]:
         run(["bash", "-n", script])
+
+
+def test_every_private_module_of_prefect_is_banned() -> None:
+    banned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"]
+    private = {f"prefect.{found.name}" for found in iter_modules(prefect.__path__) if found.name.startswith("_")}
+    assert private - {"prefect.__main__"} <= set(banned["banned-api"])
+
+
+@pytest.mark.parametrize("module", ["server.api.server", "_internal.retries", "context", "utilities.callables"])
+def test_internals_of_prefect_are_not_imported_by_flows(module: str) -> None:
+    words: list[str | Path] = [
+        Path(sys.executable).with_name("ruff"),
+        "check",
+        "--select=TID251",
+        "--stdin-filename=flows/x.py",
+        "-",
+    ]
+    refused = run(words, stdin=f"import prefect.{module}\n", cwd=ROOT, check=False)
+    assert refused.code == 1
+    assert "only the HostWorker and on_host" in refused.out
