@@ -83,3 +83,10 @@ def test_internals_of_prefect_are_not_imported_by_flows(module: str) -> None:
     refused = run(words, stdin=f"import prefect.{module}\n", cwd=ROOT, check=False)
     assert refused.code == 1
     assert "only the HostWorker and on_host" in refused.out
+
+
+def test_every_dependency_is_bounded_below_and_above() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = [line for lines in project["project"]["optional-dependencies"].values() for line in lines]
+    lines = [*project["project"]["dependencies"], *extras, *project["build-system"]["requires"]]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+(\[\w+\])?>=[\d.]+,<[\d.]+", line)] == []
