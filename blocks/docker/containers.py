@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from stampede.blocks.docker.client import Client, close_stream, daemon_errors
+from stampede.blocks.docker.client import Client, daemon_errors
 from stampede.blocks.docker.events import first_exit_code
 from stampede.blocks.docker.exec_session import ExecSession
 from stampede.blocks.docker.reading import instance_of_inspect, is_anonymous
@@ -175,54 +174,18 @@ class DockerContainers:
             session.close()
         return TIMED_OUT if code is None else code, output.decode(errors="replace")
 
-    def exec(
-        self,
-        container: str,
-        argv: Sequence[str],
-        *,
-        tty: bool = False,
-        stdin: bool = False,
-        user: str | None = None,
-        workdir: str | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> ExecSession:
-        """A command that now runs inside, with its streams."""
+    def exec(self, container: str, argv: Sequence[str]) -> ExecSession:
+        """A command that now runs inside, without input and terminal."""
         api = self._client.api
         with daemon_errors(f"run {argv[0]} in {container[:12]}"):
-            made = api.exec_create(
-                container,
-                list(argv),
-                stdin=stdin,
-                tty=tty,
-                user=user or "",
-                workdir=workdir,
-                environment=dict(env or {}),
-            )
-            stream = api.exec_start(made["Id"], tty=tty, socket=True)
-        return ExecSession(self._client, made["Id"], stream, tty=tty)
+            made = api.exec_create(container, list(argv))
+            stream = api.exec_start(made["Id"], socket=True)
+        return ExecSession(self._client, made["Id"], stream)
 
-    def logs(
-        self,
-        container: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: datetime | None = None,
-        timestamps: bool = False,
-    ) -> Iterator[bytes]:
+    def logs(self, container: str, tail: int) -> bytes:
         with daemon_errors(f"read the logs of {container[:12]}"):
-            stream = self._client.api.logs(
-                container,
-                stream=True,
-                follow=follow,
-                tail="all" if tail is None else tail,
-                since=None if since is None else since.timestamp(),
-                timestamps=timestamps,
-            )
-            try:
-                yield from stream
-            finally:
-                close_stream(stream)
+            said: bytes = self._client.api.logs(container, tail=tail)
+        return said
 
     def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:
         stop = cancelled or threading.Event()

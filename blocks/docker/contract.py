@@ -71,16 +71,8 @@ class Containers(Protocol):
         """
         ...
 
-    def logs(
-        self,
-        container: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: datetime | None = None,
-        timestamps: bool = False,
-    ) -> Iterator[bytes]:
-        """Its output in pieces as they come, stdout and stderr as they were written; with `follow` until it ends."""
+    def logs(self, container: str, tail: int) -> bytes:
+        """The last `tail` lines of its output, stdout and stderr as they were written."""
         ...
 
     def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:

@@ -1,38 +1,27 @@
-"""A command that runs inside a container, with its streams."""
+"""A command that runs inside a container, with its output."""
 
 from __future__ import annotations
 
 import socket as sockets
 import struct
 import time
-from collections.abc import Iterator
 from typing import Any
-
-from docker.utils.socket import frames_iter
 
 from stampede.blocks.docker.client import Client, daemon_errors
 
-STDOUT, STDERR = 1, 2
 _HEADER = struct.Struct(">BxxxL")  # which stream, and how many bytes follow
 _ENDED_WITHIN_S = 2.0
 
 
 class ExecSession:
-    """Read its output until it ends, write to its input, then ask for its exit code. Close it when done."""
+    """Read its output until it ends, then ask for its exit code. Close it when done."""
 
-    def __init__(self, client: Client, exec_id: str, stream: Any, *, tty: bool) -> None:
-        self._client, self._id, self._stream, self._tty = client, exec_id, stream, tty
+    def __init__(self, client: Client, exec_id: str, stream: Any) -> None:
+        self._client, self._id, self._stream = client, exec_id, stream
         self._socket: sockets.socket = getattr(stream, "_sock", stream)
 
-    def output(self) -> Iterator[tuple[int, bytes]]:
-        """(STDOUT or STDERR, bytes) as they come, until the command ends; with a terminal all is STDOUT."""
-        self._socket.settimeout(None)
-        with daemon_errors("read the command's output"):
-            frames: Iterator[tuple[int, bytes]] = frames_iter(self._stream, self._tty)  # type: ignore[no-untyped-call]
-            yield from frames
-
     def tail(self, size: int, timeout_s: float) -> bytes | None:
-        """The last `size` bytes of output once a command without terminal has ended; None if not within `timeout_s`."""
+        """The last `size` bytes of output once the command has ended; None if not within `timeout_s`."""
         deadline, kept = time.monotonic() + timeout_s, b""
         with daemon_errors("read the command's output"):
             try:
@@ -53,21 +42,6 @@ class ExecSession:
                 return b""
             got += piece
         return got
-
-    def write(self, piece: bytes) -> None:
-        """The command's input gets `piece`."""
-        with daemon_errors("write to the command"):
-            self._socket.sendall(piece)
-
-    def end_input(self) -> None:
-        """The command sees the end of its input."""
-        with daemon_errors("end the command's input"):
-            self._socket.shutdown(sockets.SHUT_WR)
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Its terminal has this size."""
-        with daemon_errors("resize the terminal"):
-            self._client.api.exec_resize(self._id, height=rows, width=columns)
 
     def exit_code(self) -> int | None:
         """None while it runs."""

@@ -136,6 +136,6 @@ class _Watch:
             raise self._unhealthy(found, f"is not healthy after {elapsed:.0f} s: {self._said}")
 
     def _unhealthy(self, found: FoundInstance, why: str) -> Unhealthy:
-        lines = b"".join(self._docker.containers.logs(self._container, tail=_LAST_LINES)).decode(errors="replace")
+        lines = self._docker.containers.logs(self._container, tail=_LAST_LINES).decode(errors="replace")
         shown = f"; its last output:\n{lines.rstrip()}" if lines.strip() else "; it wrote nothing"
         return Unhealthy(f"{found.label} {why}{shown}", f"stampede logs {found.service} shows more")

@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -193,17 +193,9 @@ class FakeContainers:
             there.change(health="healthy")
         return code, f"{said[1]}\n" if said else ""
 
-    def logs(
-        self,
-        container: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: datetime | None = None,
-        timestamps: bool = False,
-    ) -> Iterator[bytes]:
+    def logs(self, container: str, tail: int) -> bytes:
         lines = self.get(container).script.output.encode().splitlines(keepends=True)
-        yield from lines if tail is None else lines[len(lines) - tail :] if tail < len(lines) else lines
+        return b"".join(lines[len(lines) - tail :] if tail < len(lines) else lines)
 
     def wait_exit(self, container: str, timeout_s: float, cancelled: threading.Event | None = None) -> int:
         stop, deadline = cancelled or threading.Event(), time.monotonic() + timeout_s
