@@ -125,6 +125,8 @@ def _environment(places: Places, counts: Path) -> dict[str, str]:
         "STAMPEDE_VERBS": f"{FLOWS}:VERBS",
         "STAMPEDE_BACKGROUND": f"{FLOWS}:BACKGROUND",
         "COUNTS": str(counts),
+        # Hourly otherwise: no test waits that long for an old run to go.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2",
     }
 
 

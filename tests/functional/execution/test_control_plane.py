@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from stampede import control_plane
 from stampede.control_plane import services
 from stampede.control_plane.processes import read_pid
 from stampede.control_plane.services import read_env
-from stampede.control_plane.settings import worker_env
+from stampede.control_plane.settings import RUNS_KEPT_DAYS, worker_env
 from stampede.errors import Refused
 from tests.functional.execution.conftest import Plane
 
@@ -105,6 +107,36 @@ def test_registering_again_keeps_schedules_of_a_stack(plane: Plane) -> None:
     assert plane.http.get(f"/deployments/{deployment['id']}").json()["schedules"] == again["schedules"]
     assert _register(plane, "remove") == ""
     assert [one for one in _deployments(plane) if one["name"] == "webshop"] == []
+
+
+def test_runs_older_than_the_kept_period_go_by_themselves(plane: Plane) -> None:
+    days = {plane.start("greet", name=f"{age} days"): age for age in (0, RUNS_KEPT_DAYS - 1, RUNS_KEPT_DAYS + 1)}
+    for run_id, age in days.items():
+        plane.wait(run_id)
+        _let_it_have_ended(plane, run_id, days_ago=age)
+    deadline = time.monotonic() + 30
+    while len(kept := [run_id for run_id in days if plane.http.get(f"/flow_runs/{run_id}").status_code == 200]) > 2:
+        assert time.monotonic() < deadline, "the old run is still there"
+        time.sleep(0.5)
+    assert [days[run_id] for run_id in kept] == [0, RUNS_KEPT_DAYS - 1]
+
+
+def _let_it_have_ended(plane: Plane, run_id: str, days_ago: int) -> None:
+    """Nothing but the database itself lets a run be old."""
+    with closing(sqlite3.connect(plane.places.server / "prefect.db", timeout=30)) as database, database:
+        changed = database.execute(
+            "UPDATE flow_run SET end_time = strftime('%Y-%m-%d %H:%M:%f000', end_time, ?) WHERE id = ?",
+            (f"-{days_ago} days", run_id),
+        )
+        assert changed.rowcount == 1
+
+
+def test_the_server_sends_nobody_what_it_is_used_for(plane: Plane) -> None:
+    settings = plane.http.get("/admin/settings").raise_for_status().json()
+    assert settings["server"]["analytics_enabled"] is False
+    for name in ("server", "worker"):
+        environment = Path(f"/proc/{plane.pid(name)}/environ").read_bytes().split(b"\0")
+        assert {b"PREFECT_SERVER_ANALYTICS_ENABLED=false", b"DO_NOT_TRACK=1"} <= set(environment)
 
 
 def _deployments(plane: Plane) -> list[dict[str, Any]]:
