@@ -30,6 +30,12 @@ def is_ours(labels: dict[str, str] | None, cluster: str) -> bool:
     return bool(labels) and labels is not None and labels.get(identity.CLUSTER) == cluster
 
 
+def is_of(labels: dict[str, str] | None, cluster: str, stack: str | None) -> bool:
+    """Whether labels are those of a network or volume of this stack, or of any of this cluster's if None."""
+    said = labels or {}
+    return said.get(identity.CLUSTER) == cluster and identity.STACK in said and stack in (None, said[identity.STACK])
+
+
 def instance_of_list(entry: dict[str, Any], host: str) -> FoundInstance:
     """An entry of GET /containers/json. `started_at` and `restarts` are not in it."""
     status: str = entry["Status"]

@@ -87,6 +87,7 @@ class FoundHost(Frozen):
 
     `taken` are ports that something holds: other programs, containers (its own ones too), other stacks' listeners.
     `project_networks` and `project_volumes` are those that `docker compose` made for a project of the stack's name.
+    `other_networks` and `other_volumes` are names of all that are not in `networks` or `volumes`, of whomever they are.
     """
 
     host: str
@@ -96,5 +97,7 @@ class FoundHost(Frozen):
     foreign: tuple[ForeignContainer, ...] = ()
     project_networks: tuple[str, ...] = ()
     project_volumes: tuple[str, ...] = ()
+    other_networks: tuple[str, ...] = ()
+    other_volumes: tuple[str, ...] = ()
     balanced: BalancedStack | None = None
     taken: tuple[TakenPort, ...] = ()
