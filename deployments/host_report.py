@@ -118,14 +118,17 @@ def _tell_balancer(host: ThisHost, instances: Sequence[FoundInstance]) -> None:
 
 
 def _with_published(host: ThisHost, instances: Sequence[FoundInstance]) -> tuple[FoundInstance, ...]:
-    """The same instances, with where the balancer of this host publishes their services."""
+    """The same instances, with where the balancer publishes their services, too."""
     balanced = {stack: host.haproxy.desired(stack) for stack in {instance.stack for instance in instances}}
     return tuple(
         instance.model_copy(
             update={
-                "published": tuple(
-                    f"{listener.bind}->{listener.target}"
-                    for listener in balanced[instance.stack].listeners_of(instance.service)
+                "published": (
+                    *(
+                        f"{listener.bind}->{listener.target}"
+                        for listener in balanced[instance.stack].listeners_of(instance.service)
+                    ),
+                    *instance.published,
                 )
             }
         )

@@ -18,7 +18,8 @@ class FoundInstance(Frozen):
 
     `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
     `restarts` and `restart_policy` (Docker's word) are known only where the container was looked at by itself.
-    `published` is where its service is balanced on its host, such as `*:8080->80`; the host report fills it in.
+    `ports` are host ports that were chosen for it. `published` is where Docker publishes it while it runs, such as
+    `*:5353->53/udp`; the host report adds where its service is balanced, such as `*:8080->80`.
     """
 
     id: str
