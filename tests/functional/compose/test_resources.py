@@ -72,7 +72,7 @@ def test_ulimits(web: Web) -> None:
     assert {"Name": "nproc", "Soft": 777, "Hard": 777} in project.host_config()["Ulimits"]
 
 
-def test_realtime_limits_are_set_where_the_kernel_knows_them_and_else_refused_by_docker(web: Web) -> None:
+def test_realtime_limits_or_a_refusal(web: Web) -> None:
     """Few kernels allow them to control groups. That Docker refuses shows that it was asked for them."""
     keys = "cpu_rt_period: 1000000\ncpu_rt_runtime: 950000"
     if not Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists():
@@ -83,9 +83,7 @@ def test_realtime_limits_are_set_where_the_kernel_knows_them_and_else_refused_by
     assert project.host_config()["CpuRealtimeRuntime"] == 950000
 
 
-def test_storage_options_are_set_where_docker_can_keep_them_and_else_refused_by_docker(
-    web: Web, docker_client: sdk.DockerClient
-) -> None:
+def test_storage_options_or_a_refusal(web: Web, docker_client: sdk.DockerClient) -> None:
     """They need xfs with project quotas below overlay2. That Docker refuses shows that it was asked for them."""
     keys, below = "storage_opt: {size: 1G}", dict(docker_client.info()["DriverStatus"])
     if below.get("Backing Filesystem") != "xfs":

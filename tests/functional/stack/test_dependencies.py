@@ -32,7 +32,7 @@ def test_a_service_starts_when_the_one_it_needs_is_healthy(stack: LabStack) -> N
     assert (started(first) - started(db)).total_seconds() >= 3
 
 
-def test_a_dependency_that_is_not_required_may_be_left_out(stack: LabStack) -> None:
+def test_an_optional_dependency(stack: LabStack) -> None:
     needs: Definition = {"depends_on": {"db": {"condition": "service_healthy", "required": False}}}
     services = {"web": web("one", **needs), "db": web("db", profiles=["debug"])}
     stack.up(services)

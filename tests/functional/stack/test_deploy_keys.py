@@ -30,7 +30,7 @@ def test_global_mode_runs_one_instance_on_every_host(stack: LabStack) -> None:
     assert stack.names() == ["agent-1"]
 
 
-def test_max_replicas_per_node_is_the_most_that_a_host_takes(stack: LabStack) -> None:
+def test_max_replicas_per_node(stack: LabStack) -> None:
     def wanted(replicas: int) -> dict[str, Any]:
         return {"web": sleeper(deploy={"replicas": replicas, "placement": {"max_replicas_per_node": 2}})}
 
