@@ -31,6 +31,7 @@ BEAT_S = 30.0
 GATHER_S = 0.3
 REST_RATIO = 4
 LISTEN_AGAIN_S = 2.0
+_NOT_REPORTED: dict[str, tuple[()]] = {"foreign": (), "other_networks": (), "other_volumes": ()}
 _log = get_logger("stampede.report")
 
 
@@ -87,7 +88,7 @@ async def write_report() -> None:
             _Latest.sight = Sight(_Latest.sight.found, _Latest.sight.at, docker_answers=False)
         raise
     instances = await in_thread(_with_published, host, found.instances)
-    ours = found.model_copy(update={"foreign": (), "instances": instances})
+    ours = found.model_copy(update={**_NOT_REPORTED, "instances": instances})
     if _Latest.sight is None or not _Latest.sight.docker_answers:
         await in_thread(_put_files_back, host)
         for name in await in_thread(start_what_ran, host, ours.instances):
@@ -117,14 +118,17 @@ def _tell_balancer(host: ThisHost, instances: Sequence[FoundInstance]) -> None:
 
 
 def _with_published(host: ThisHost, instances: Sequence[FoundInstance]) -> tuple[FoundInstance, ...]:
-    """The same instances, with where the balancer of this host publishes their services."""
+    """The same instances, with where the balancer publishes their services, too."""
     balanced = {stack: host.haproxy.desired(stack) for stack in {instance.stack for instance in instances}}
     return tuple(
         instance.model_copy(
             update={
-                "published": tuple(
-                    f"{listener.bind}->{listener.target}"
-                    for listener in balanced[instance.stack].listeners_of(instance.service)
+                "published": (
+                    *(
+                        f"{listener.bind}->{listener.target}"
+                        for listener in balanced[instance.stack].listeners_of(instance.service)
+                    ),
+                    *instance.published,
                 )
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 
 from prefect import flow
 
@@ -62,9 +63,10 @@ async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) 
     instances = _instances(wanted, work)
     needed = {*work.preparation.networks, *(name for instance in instances.values() for name in instance.networks)}
     networks = [network for network in definition.networks.values() if network.name in needed]
+    mounted = (name for instance in instances.values() for name in instance.volumes.values())
     *subnets, _ = await asyncio.gather(
         *(ensure_network(mandate, network) for network in networks),
-        ensure_volumes(mandate, definition, work.preparation.volumes),
+        ensure_volumes(mandate, definition, {*work.preparation.volumes, *mounted}),
     )
     ours = {n.name: subnet for n, subnet in zip(networks, subnets, strict=True) if not n.external and subnet}
     await ensure_listening(mandate, definition, work.preparation.listening)
@@ -73,8 +75,8 @@ async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) 
     return Ground(instances=instances, addresses=book.given, definition=definition), book
 
 
-async def ensure_volumes(mandate: Mandate, definition: Stack, names: tuple[str, ...]) -> None:
-    """The named volumes (by Docker's names) exist."""
+async def ensure_volumes(mandate: Mandate, definition: Stack, names: Set[str]) -> None:
+    """The named volumes (by Docker's names) exist: Docker would make a missing one by itself, without a word."""
     wanted = [volume for volume in definition.volumes.values() if volume.name in names]
     await asyncio.gather(*(ensure_volume(mandate, volume) for volume in wanted))
 

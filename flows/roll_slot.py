@@ -86,6 +86,7 @@ async def bring_up(mandate: Mandate, ground: Ground, instance: Instance, roll: R
         anonymous_volumes={
             target: name for old in reversed(roll.old) for target, name in old.anonymous_volumes.items()
         },
+        ports={key: port for old in reversed(roll.old) for key, port in old.ports.items()},
         companions=ground.companions(instance),
     )
     await prove(mandate, instance, roll, container)

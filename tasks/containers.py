@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 from prefect import get_run_logger, task
 
+from stampede.containers.ports import choose_host_ports, left_to_choose
 from stampede.errors import DaemonError
 from stampede.planning.changes import Old
 from stampede.planning.found import FoundInstance
@@ -16,6 +19,8 @@ from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_starting_thread, in_thread, until_cancelled
 
+_choosing_ports = threading.Lock()
+
 
 @task(task_run_name="ensure container {instance.name}", **RETRY_TRANSIENT)
 async def ensure_container(
@@ -25,12 +30,14 @@ async def ensure_container(
     reason: str,
     addresses: Mapping[str, str],
     anonymous_volumes: Mapping[str, str],
+    ports: Mapping[str, int],
     companions: Mapping[str, str],
 ) -> str:
     """Afterwards exactly this instance's container is there and runs; its id is returned.
 
     Other containers of the same slot are left alone: they go once this one serves. `companions` names the containers
-    whose namespaces it shares. Raises: Foreign if the name belongs to someone else, ImageMissing, PortTaken, Fenced.
+    whose namespaces it shares; `ports` are host ports that were chosen for its slot before. Raises: Foreign if the name
+    belongs to someone else, ImageMissing, PortTaken, Fenced.
     """
     host = this_host()
 
@@ -41,6 +48,7 @@ async def ensure_container(
             addresses=addresses,
             files_dir=host.places.files,
             labels=labels_of(instance, cluster=host.cluster, reason=reason, run=mandate.run),
+            host_ports=choose_ports_of(instance, ports),
             anonymous_volumes=anonymous_volumes,
             container_of_service=companions,
         )
@@ -48,9 +56,31 @@ async def ensure_container(
         host.docker.containers.start(container)
         return container
 
-    container = await in_starting_thread(create_and_start)
+    def one_at_a_time() -> str:  # who starts next must see which ports are taken by then
+        with _choosing_ports if left_to_choose(instance.spec) else nullcontext():
+            return create_and_start()
+
+    container = await in_starting_thread(one_at_a_time)
     get_run_logger().info("%s runs (%s)", instance.name, reason)
     return container
+
+
+def choose_ports_of(instance: Instance, kept: Mapping[str, int]) -> dict[str, int]:
+    """Host ports for what the file leaves to choose: those it was made with, else those its slot had, else free ones.
+
+    Those of other instances are not free, running or not. Raises: PortTaken when a range has no free port left.
+    """
+    if not left_to_choose(instance.spec):
+        return {}
+    host = this_host()
+    if there := host.docker.containers.look(instance.name):
+        return there.ports
+    found = host.docker.found(host.name, host.cluster)
+    me = (instance.stack, instance.service, instance.slot)
+    promised = [each.ports for each in found.instances if (each.stack, each.service, each.slot) != me]
+    taken = {(port.protocol, port.port) for port in (*found.taken, *host.haproxy.taken(""))}
+    taken |= {("udp" if "/udp" in key else "tcp", number) for ports in promised for key, number in ports.items()}
+    return choose_host_ports(instance.stack, instance.service, instance.spec, taken, kept)
 
 
 async def find_container(container: str) -> FoundInstance | None:

@@ -15,7 +15,7 @@ from stampede.blocks.docker.events import first_exit_code
 from stampede.blocks.docker.exec_session import ExecSession
 from stampede.blocks.docker.reading import instance_of_inspect, is_anonymous
 from stampede.containers.create_body import create_body
-from stampede.containers.networking import endpoint, ordered_networks
+from stampede.containers.networking import endpoint, networks_of_create, ordered_networks
 from stampede.errors import Cancelled, DaemonError, Foreign, ImageMissing
 from stampede.planning import identity
 from stampede.planning.found import FoundInstance
@@ -55,7 +55,7 @@ class DockerContainers:
                 container_of_service=container_of_service,
                 traits=self._client.traits,
             )
-            container, attached = self._create(instance, body), ordered_networks(instance)[:1]
+            container, attached = self._create(instance, body), networks_of_create(instance, self._client.traits)
         else:
             self._check_same(there, instance, labels)
             container, attached = there["Id"], list(there["NetworkSettings"]["Networks"])

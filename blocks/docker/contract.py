@@ -227,7 +227,8 @@ class Docker(Protocol):
     def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
         """What is there: ours by labels (of one stack, or all), and every other container, which is foreign.
 
-        `taken` are the host ports that Docker publishes for containers, of whomever they are.
+        `other_networks` and `other_volumes` name all the rest, whoever made them. `taken` are the host ports that
+        Docker publishes for containers, of whomever they are.
         `started_at` and `restarts` are read only with `detail`, which costs one request per container.
         """
         ...

@@ -19,6 +19,7 @@ from stampede.blocks.docker.reading import (
     foreign_of_list,
     instance_of_inspect,
     instance_of_list,
+    is_of,
     is_ours,
     network_of,
     ports_of_list,
@@ -45,21 +46,24 @@ class DockerHost:
     def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
         with daemon_errors("list containers"):
             entries: list[dict[str, Any]] = self._client.api.containers(all=True)
-            label = [f"{identity.CLUSTER}={cluster}", f"{identity.STACK}={stack}" if stack else identity.STACK]
-            networks = self._client.api.networks(filters={"label": label})
+            networks: list[dict[str, Any]] = self._client.api.networks()
         ours = [entry for entry in entries if is_ours(entry["Labels"], cluster)]
         wanted = [entry for entry in ours if stack is None or entry["Labels"].get(identity.STACK) == stack]
         instances = self._details(wanted, host_name) if detail else [instance_of_list(e, host_name) for e in wanted]
+        mine = [said for said in networks if is_of(said["Labels"], cluster, stack)]
+        volumes, other_volumes = self.volumes.sorted_out(cluster, stack)
         return FoundHost(
             host=host_name,
             instances=tuple(sorted(instances, key=lambda found: (found.stack, found.service, found.slot, found.name))),
             networks=tuple(
                 sorted(
-                    (network_of(said, used_addresses(entries, said["Name"])) for said in networks),
+                    (network_of(said, used_addresses(entries, said["Name"])) for said in mine),
                     key=lambda network: network.name,
                 )
             ),
-            volumes=self.volumes.volumes(cluster, stack),
+            volumes=volumes,
+            other_networks=tuple(sorted({said["Name"] for said in networks} - {said["Name"] for said in mine})),
+            other_volumes=other_volumes,
             foreign=tuple(foreign_of_list(entry) for entry in entries if not is_ours(entry["Labels"], cluster)),
             taken=tuple(port for entry in entries for port in ports_of_list(entry)),
         )

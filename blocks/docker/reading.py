@@ -30,6 +30,12 @@ def is_ours(labels: dict[str, str] | None, cluster: str) -> bool:
     return bool(labels) and labels is not None and labels.get(identity.CLUSTER) == cluster
 
 
+def is_of(labels: dict[str, str] | None, cluster: str, stack: str | None) -> bool:
+    """Whether labels are those of a network or volume of this stack, or of any of this cluster's if None."""
+    said = labels or {}
+    return said.get(identity.CLUSTER) == cluster and identity.STACK in said and stack in (None, said[identity.STACK])
+
+
 def instance_of_list(entry: dict[str, Any], host: str) -> FoundInstance:
     """An entry of GET /containers/json. `started_at` and `restarts` are not in it."""
     status: str = entry["Status"]
@@ -44,6 +50,10 @@ def instance_of_list(entry: dict[str, Any], host: str) -> FoundInstance:
         exit_code=int(code[1]) if code else None,
         addresses=_addresses(entry["NetworkSettings"]["Networks"]),
         anonymous_volumes=_anonymous_volumes(entry["Mounts"]),
+        published=_published(
+            (port.get("IP", ""), port.get("PublicPort"), f"{port['PrivatePort']}/{port['Type']}")
+            for port in entry.get("Ports") or ()
+        ),
         created_at=datetime.fromtimestamp(entry["Created"], UTC),
     )
 
@@ -64,6 +74,11 @@ def instance_of_inspect(said: dict[str, Any], host: str) -> FoundInstance:
         restart_policy=said["HostConfig"]["RestartPolicy"]["Name"],
         addresses=_addresses(said["NetworkSettings"]["Networks"]),
         anonymous_volumes=_anonymous_volumes(said["Mounts"]),
+        published=_published(
+            (end["HostIp"], end["HostPort"], target)
+            for target, ends in (said["NetworkSettings"].get("Ports") or {}).items()
+            for end in ends or ()
+        ),
         created_at=moment(said["Created"]),
         started_at=None if state["StartedAt"].startswith(_NEVER) else moment(state["StartedAt"]),
     )
@@ -162,6 +177,19 @@ def _addresses(networks: dict[str, Any] | None) -> dict[str, str]:
         if given:
             found[name] = given
     return found
+
+
+def _published(ends: Iterable[tuple[str, object, str]]) -> tuple[str, ...]:
+    """As the balancer's listeners are written: `*:8080->80`, `127.0.0.1:5353->53/udp`. Both wildcards are one."""
+    return tuple(
+        sorted(
+            {
+                f"{'*' if address in ('', '0.0.0.0', '::') else address}:{port}->{target.removesuffix('/tcp')}"
+                for address, port, target in ends
+                if port
+            }
+        )
+    )
 
 
 def _anonymous_volumes(mounts: list[dict[str, Any]]) -> dict[str, str]:

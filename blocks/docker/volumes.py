@@ -7,7 +7,7 @@ from typing import Any
 from docker.errors import NotFound
 
 from stampede.blocks.docker.client import Client, daemon_errors
-from stampede.blocks.docker.reading import volume_of
+from stampede.blocks.docker.reading import is_of, volume_of
 from stampede.errors import DaemonError, Foreign
 from stampede.planning import identity
 from stampede.planning.adoption import PROJECT
@@ -56,13 +56,16 @@ class DockerVolumes:
                 return
 
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
-        label = f"{identity.STACK}={stack}" if stack else identity.STACK
+        return self.sorted_out(cluster, stack)[0]
+
+    def sorted_out(self, cluster: str, stack: str | None) -> tuple[tuple[FoundVolume, ...], tuple[str, ...]]:
+        """Named volumes of a stack (of all if None), and the names of every other volume; in one request."""
         with daemon_errors("list volumes"):
-            said = (
-                self._client.api.volumes(filters={"label": [f"{identity.CLUSTER}={cluster}", label]})["Volumes"] or []
-            )
-        named = (entry for entry in said if identity.ANONYMOUS not in (entry["Labels"] or {}))
-        return tuple(sorted((volume_of(entry) for entry in named), key=lambda volume: volume.name))
+            said: list[dict[str, Any]] = self._client.api.volumes()["Volumes"] or []
+        named = [entry for entry in said if identity.ANONYMOUS not in (entry["Labels"] or {})]
+        ours = [volume_of(entry) for entry in named if is_of(entry["Labels"], cluster, stack)]
+        others = {entry["Name"] for entry in said} - {volume.name for volume in ours}
+        return tuple(sorted(ours, key=lambda volume: volume.name)), tuple(sorted(others))
 
     def _inspect(self, name: str) -> dict[str, Any] | None:
         with daemon_errors(f"look at volume {name}"):

@@ -45,7 +45,7 @@ def wanted_ports(stack: str, services: Mapping[str, Service]) -> tuple[WantedPor
     Raises: BadInput for a published port that is no port or range.
     """
     return tuple(
-        _wanted(stack, name, port, key)
+        wanted_port(stack, name, port, key)
         for name, service in sorted(services.items())
         for key, port in _keyed(name, service).items()
     )
@@ -61,7 +61,8 @@ def _keyed(name: str, service: Service) -> dict[str, Port]:
     return keyed
 
 
-def _wanted(stack: str, service: str, port: Port, key: str) -> WantedPort:
+def wanted_port(stack: str, service: str, port: Port, key: str) -> WantedPort:
+    """What the file asks for at this port, balanced or not. Raises: BadInput for what is no port or range."""
     first, last = _span(port, service)
     host_ip = None if (port.host_ip or "") in _WILDCARDS else port.host_ip
     return WantedPort(

@@ -14,7 +14,13 @@ from typing import Any
 from stampede.containers.image_names import kept_tag
 from stampede.containers.log_config import log_config
 from stampede.containers.mounts import memory_mounts, mounts, plain_binds
-from stampede.containers.networking import endpoint, mac_address, network_mode, ordered_networks, shared_namespace
+from stampede.containers.networking import (
+    endpoint,
+    mac_address,
+    network_mode,
+    networks_of_create,
+    shared_namespace,
+)
 from stampede.containers.ports import exposed_ports, port_bindings
 from stampede.containers.resources import resources
 from stampede.containers.restart import restart_policy
@@ -41,7 +47,7 @@ def create_body(
 ) -> dict[str, Any]:
     """What POST /containers/create takes, for API 1.41 and later.
 
-    The container is attached to its first network; the others are connected before it starts (`ordered_networks`).
+    The container is attached to `networks_of_create`; the others are connected before it starts (`ordered_networks`).
     `addresses` is keyed by Docker's name of the network, `host_ports` like `53/udp`, `container_of_service` names the
     container for `network_mode`, `pid` or `ipc: service:x`. `labels` are ours (identity.labels_of); they win over
     the file's. Ports that the balancer serves are not published.
@@ -67,11 +73,11 @@ def create_body(
         body["Healthcheck"] = health_check(service.healthcheck, traits)
     if service.annotations and traits.api >= _ANNOTATIONS_SINCE:
         body["HostConfig"]["Annotations"] = dict(service.annotations)
-    networks = ordered_networks(instance)
+    networks = networks_of_create(instance, traits)
     if networks:
-        first = networks[0]
-        body["NetworkingConfig"] = {"EndpointsConfig": {first: endpoint(instance, first, addresses.get(first), traits)}}
-        mac = mac_address(instance, first)
+        ends = {name: endpoint(instance, name, addresses.get(name), traits) for name in networks}
+        body["NetworkingConfig"] = {"EndpointsConfig": ends}
+        mac = mac_address(instance, networks[0])
         body.update({"MacAddress": mac} if mac else {})
     elif service.mac_address:
         body["MacAddress"] = service.mac_address

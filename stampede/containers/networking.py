@@ -13,20 +13,29 @@ _MAC_PER_ENDPOINT = (1, 44)
 
 
 def ordered_networks(instance: Instance) -> list[str]:
-    """Docker's names of its networks in the order of connecting: by `gw_priority`, `priority`, name.
+    """Docker's names of its networks in the order of connecting: by `priority`, name.
 
-    Before API 1.48 Docker itself chooses which of several is the gateway.
+    Docker itself chooses which of several is the gateway.
     """
     if instance.spec.network_mode:
         return []
     return sorted(
         instance.networks,
         key=lambda name: (
-            -(instance.networks[name].gw_priority or 0),
             -(instance.networks[name].priority or 0),
             name,
         ),
     )
+
+
+def networks_of_create(instance: Instance, traits: Traits) -> list[str]:
+    """Those that it is on when it is made: the first, and those on which it has a MAC address of its own.
+
+    Docker 26 takes such an address only then, and leaves it out when a network is connected later.
+    """
+    first, *others = ordered_networks(instance) or [""]
+    own = [name for name in others if instance.networks[name].mac_address and traits.api >= _MAC_PER_ENDPOINT]
+    return [first, *own] if first else []
 
 
 def shared_namespace(mode: str | None, container_of_service: Mapping[str, str]) -> str | None:
@@ -56,8 +65,6 @@ def endpoint(instance: Instance, network: str, address: str | None, traits: Trai
         rendered["IPAMConfig"] = {"IPv4Address": wanted}
     if attachment.driver_opts:
         rendered["DriverOpts"] = dict(attachment.driver_opts)
-    if attachment.gw_priority and traits.api >= (1, 48):
-        rendered["GwPriority"] = attachment.gw_priority
     mac = mac_address(instance, network)
     if mac and traits.api >= _MAC_PER_ENDPOINT:
         rendered["MacAddress"] = mac

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from stampede.balancer.ports import choose_ports, wanted_port
 from stampede.stackfile.models import Port, Service
 
 
@@ -16,6 +17,27 @@ def docker_publishes(port: Port) -> bool:
 def key_of(port: Port) -> str:
     """How a port is called in labels and in `host_ports`: `53/udp`."""
     return f"{port.target}/{port.protocol}"
+
+
+def left_to_choose(service: Service) -> dict[str, Port]:
+    """Ports that Docker publishes and for which the file names no host port or a range, as `host_ports` calls them."""
+    return {key: port for key, port in _published(service) if wanted_port("", "", port, key).fixed is None}
+
+
+def choose_host_ports(
+    stack: str, name: str, service: Service, taken: Collection[tuple[str, int]], kept: Mapping[str, int]
+) -> dict[str, int]:
+    """A host port for each that is left to choose: the one it had, unless somebody took it, else the first free one.
+
+    `taken` holds protocols and ports of this host. Raises: PortTaken when a range has no free port left.
+    """
+    chosen: dict[str, int] = {}
+    left = left_to_choose(service)
+    for protocol in sorted({port.protocol for port in left.values()}):
+        wanted = [wanted_port(stack, name, port, key) for key, port in left.items() if port.protocol == protocol]
+        used = {number for of, number in taken if of == protocol}
+        chosen |= choose_ports(wanted, used, {key: number for key, number in kept.items() if number not in used})
+    return chosen
 
 
 def exposed_ports(service: Service) -> dict[str, dict[str, str]]:
@@ -30,16 +52,24 @@ def exposed_ports(service: Service) -> dict[str, dict[str, str]]:
 def port_bindings(service: Service, host_ports: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
     """HostConfig.PortBindings of the ports that Docker publishes.
 
-    `host_ports`, keyed like `53/udp`, holds what was chosen where the file leaves the port open or gives a range.
-    Without a choice Docker takes the first free port of the range, or any.
+    `host_ports`, keyed as `left_to_choose` does, holds what was chosen where the file leaves the port open or gives a
+    range. Without a choice Docker takes the first free port of the range, or any, anew at each start.
     """
     bindings: dict[str, list[dict[str, Any]]] = {}
-    for port in filter(docker_publishes, service.ports):
-        published = port.published or ""
-        if not published.isdigit() and key_of(port) in host_ports:
-            published = str(host_ports[key_of(port)])
+    left = left_to_choose(service)
+    for key, port in _published(service):
+        published = str(host_ports[key]) if key in left and key in host_ports else port.published or ""
         bindings.setdefault(key_of(port), []).append({"HostIp": port.host_ip or "", "HostPort": published})
     return bindings
+
+
+def _published(service: Service) -> Iterator[tuple[str, Port]]:
+    """What Docker publishes: `53/udp`, and `53/udp#2` for a second one to the same target."""
+    seen: list[str] = []
+    for port in filter(docker_publishes, service.ports):
+        seen.append(key_of(port))
+        times = seen.count(key_of(port))
+        yield (key_of(port) if times == 1 else f"{key_of(port)}#{times}"), port
 
 
 def _span(text: str) -> Iterator[int]:

@@ -76,6 +76,7 @@ def after_takeover(found: FoundHost, takeover: Takeover, stack: str) -> FoundHos
             "taken": tuple(port for port in found.taken if port.container not in gone),
             "volumes": (*found.volumes, *taken),
             "project_networks": (),
+            "other_networks": tuple(name for name in found.other_networks if name not in takeover.networks),
             "project_volumes": tuple(name for name in found.project_volumes if name not in takeover.volumes),
         }
     )

@@ -52,6 +52,7 @@ class Old(Frozen):
     name: str
     state: str = "running"
     anonymous_volumes: dict[str, str] = {}
+    ports: dict[str, int] = {}
 
 
 class Roll(Frozen):

@@ -18,7 +18,8 @@ class FoundInstance(Frozen):
 
     `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
     `restarts` and `restart_policy` (Docker's word) are known only where the container was looked at by itself.
-    `published` is where its service is balanced on its host, such as `*:8080->80`; the host report fills it in.
+    `ports` are host ports that were chosen for it. `published` is where Docker publishes it while it runs, such as
+    `*:5353->53/udp`; the host report adds where its service is balanced, such as `*:8080->80`.
     """
 
     id: str
@@ -88,6 +89,7 @@ class FoundHost(Frozen):
     `balancer_runs` is false where what is `balanced` gets no traffic, because no balancer answers.
     `taken` are ports that something holds: other programs, containers (its own ones too), other stacks' listeners.
     `project_networks` and `project_volumes` are those that `docker compose` made for a project of the stack's name.
+    `other_networks` and `other_volumes` are names of all that are not in `networks` or `volumes`, of whomever they are.
     """
 
     host: str
@@ -97,6 +99,8 @@ class FoundHost(Frozen):
     foreign: tuple[ForeignContainer, ...] = ()
     project_networks: tuple[str, ...] = ()
     project_volumes: tuple[str, ...] = ()
+    other_networks: tuple[str, ...] = ()
+    other_volumes: tuple[str, ...] = ()
     balanced: BalancedStack | None = None
     balancer_runs: bool = True
     taken: tuple[TakenPort, ...] = ()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from typing import Literal
 
-from stampede.errors import Foreign, ImageMissing, NeedsAdoption, Refused
+from stampede.errors import DaemonError, Foreign, ImageMissing, NeedsAdoption, Refused
 from stampede.planning.changes import Plan
-from stampede.planning.found import FoundHost
+from stampede.planning.found import FoundHost, FoundNetwork, FoundVolume
 from stampede.planning.instances import Instance
 from stampede.planning.network_traits import made_otherwise
-from stampede.stackfile.models import Stack
+from stampede.stackfile.models import Network, Stack, Volume
 
 
 def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequence[FoundHost]) -> None:
     """Returns if nothing is in the way.
 
-    Raises: NeedsAdoption if a Compose project of this name runs or has left something there, Foreign if a container
-    name is taken, Refused if a network would have to be made anew under the instances that are on it.
+    Raises: NeedsAdoption if a Compose project of this name runs or has left something there, Foreign if the name of a
+    container, network or volume is taken, DaemonError if an external network or volume is missing, Refused if a network
+    would have to be made anew under the instances that are on it.
     """
     names = {instance.name: instance for instance in instances}
     for host in hosts:
@@ -40,6 +42,11 @@ def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequen
                     f" {host.host} that Stampede did not make",
                     "rename or remove that container, or change container_name",
                 )
+        here = [instance for instance in instances if instance.host == host.host]
+        networks = {name for instance in here for name in instance.networks}
+        volumes = {name for instance in here for name in instance.volumes.values()}
+        _refuse_not_ours("network", wanted.name, _used(wanted.networks, networks), host.networks, host)
+        _refuse_not_ours("volume", wanted.name, _used(wanted.volumes, volumes), host.volumes, host)
         _refuse_networks_made_otherwise(wanted, instances, host)
 
 
@@ -53,6 +60,33 @@ def refuse_missing_images(plan: Plan, missing: Mapping[str, Mapping[str, str]]) 
             why = missing.get(roll.host, {}).get(roll.service)
             if why and roll.wanted and not roll.kept:
                 raise ImageMissing(f"services.{roll.service}.image: {roll.host} cannot have the image: {why}")
+
+
+def _used(declared: Mapping[str, Network] | Mapping[str, Volume], names: Set[str]) -> dict[str, Network | Volume]:
+    return {key: one for key, one in declared.items() if one.name in names}
+
+
+def _refuse_not_ours(
+    kind: Literal["network", "volume"],
+    stack: str,
+    used: Mapping[str, Network | Volume],
+    ours: Sequence[FoundNetwork | FoundVolume],
+    host: FoundHost,
+) -> None:
+    """Docker would make a missing volume by itself, empty; and what is somebody else's must not be written to."""
+    own = {found.name for found in ours if found.stack == stack}
+    others = set(host.other_networks if kind == "network" else host.other_volumes)
+    for key, one in used.items():
+        if one.external and one.name not in own | others:
+            raise DaemonError(
+                f"{kind}s.{key}: the external {kind} {one.name} does not exist on {host.host}",
+                f"docker {kind} create {one.name}, or leave external out and it is made",
+            )
+        if not one.external and one.name in others - own:
+            raise Foreign(
+                f"{kind}s.{key}: a {kind} named {one.name} exists already on {host.host} and is not of stack {stack}",
+                "declare it with `external: true` to use it, or give yours another name",
+            )
 
 
 def _refuse_networks_made_otherwise(wanted: Stack, instances: Sequence[Instance], host: FoundHost) -> None:

@@ -110,7 +110,13 @@ def restart(wanted: Instance, kept: FoundInstance, reason: str, until: Until) ->
 
 def as_old(found: FoundInstance) -> Old:
     """What a roll has to know of an instance that is there."""
-    return Old(id=found.id, name=found.name, state=found.state, anonymous_volumes=found.anonymous_volumes)
+    return Old(
+        id=found.id,
+        name=found.name,
+        state=found.state,
+        anonymous_volumes=found.anonymous_volumes,
+        ports=found.ports,
+    )
 
 
 def _replacement(

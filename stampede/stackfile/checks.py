@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stampede.stackfile.complaint import Complaint
+from stampede.stackfile.complaint import Complaint, Path
 from stampede.stackfile.models import Port, Service, Stack
 
 MOST_REPLICAS = 10_000  # a slip of the keyboard should not be planned
@@ -36,11 +36,27 @@ def _check_single(name: str, service: Service) -> None:
             raise Complaint((*path, "networks", network, key), message, f"leave {key} out, or say replicas: 1")
     if several and service.mac_address:
         raise Complaint((*path, "mac_address"), "replicas cannot share one address", "leave mac_address out")
+    if several and service.network_mode == "host":
+        message = f"{service.replicas} replicas on one host would share its ports with network_mode: host"
+        raise Complaint((*path, "network_mode"), message, "say replicas: 1, or leave network_mode out")
     for at, port in enumerate(service.ports):
-        fixed = port.published and "-" not in port.published and port.published != "0"
-        if port.mode == "host" and fixed and several:
-            message = f"{service.replicas} replicas on one host cannot all have port {port.published} in mode: host"
-            raise Complaint((*path, "ports", str(at)), message, "leave mode: host out, and the port is balanced")
+        if several:
+            _check_published_by_several((*path, "ports", str(at)), port, service.replicas)
+
+
+def _check_published_by_several(path: Path, port: Port, replicas: int) -> None:
+    """What Docker publishes for each instance itself needs a host port for each."""
+    balanced = port.mode != "host" and port.protocol == "tcp"
+    if balanced or port.published in (None, "", "0"):
+        return
+    first, _, last = str(port.published).partition("-")
+    room = int(last or first) - int(first) + 1
+    if room < replicas:
+        kind = "in mode: host" if port.mode == "host" else f"over {port.protocol}, which is not balanced"
+        what = f"have port {port.published}" if room == 1 else f"have one of ports {port.published}"
+        fix = "leave mode: host out, and the port is balanced" if port.protocol == "tcp" else "say replicas: 1"
+        message = f"{replicas} replicas on one host cannot all {what} {kind}"
+        raise Complaint(path, message, f"{fix}, or leave published out and each gets a port of its own")
 
 
 def _check_values(name: str, service: Service) -> None:

@@ -1,10 +1,12 @@
 """Writes docs/compose.md from the table of verdicts: `python -m stampede.stackfile.compose_docs [--check]`.
 
-It fails when a key is said to be acted on and the test that would show it does not exist.
+It fails when a key is said to be acted on and no test on a real daemon shows it: one below tests/functional, in a
+module with the marker `functional`, that asks for a daemon by one of its fixtures.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,10 @@ from stampede.stackfile.verdict_table import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path("docs/compose.md")
+_FUNCTIONAL = Path("tests/functional")
+_MARKED = re.compile(r"^pytestmark = .*\bpytest\.mark\.functional\b", re.MULTILINE)
+# Fixtures behind which a real daemon is.
+_DAEMONS = frozenset({"web", "project", "newer", "stack", "app", "installation"})
 _HEAD = """# What becomes of every Compose key
 
 Written by `python -m stampede.stackfile.compose_docs` from stampede/stackfile/verdict_table.py; do not edit.
@@ -24,7 +30,8 @@ Written by `python -m stampede.stackfile.compose_docs` from stampede/stackfile/v
 A key is **acted on** (the test named shows it on a real daemon; keys that only matter while the file is resolved are
 shown without one), has **no effect** (`stampede` says so in a warning, with the reason), or is **refused**, because
 leaving it out would change what the app means. `*` stands for any name, `[]` for any item of a list. Resolving is done
-by the reference implementation, docker-compose v5; Stampede's tests run against dockerd 20.10 (API 1.41).
+by the reference implementation, docker-compose v5; Stampede's tests run against dockerd 20.10 (API 1.41), and those of
+test_newer_docker.py against Debian trixie's 26.1.5 (API 1.45), with `scripts/test -m debian`.
 """
 _LATER_HEAD = """
 ## Stampede's own keys
@@ -37,16 +44,32 @@ Foreign `x-` keys are kept and otherwise left alone. These are Stampede's, and a
 
 
 def missing_tests(verdicts: Mapping[str, Verdict] = VERDICTS, root: Path = ROOT) -> list[str]:
-    """A line for every test that an acted-on key cites and that does not exist."""
-    cited = {verdict.test for verdict in verdicts.values() if verdict.outcome == "acted on"}
+    """A line for every test that an acted-on key cites and that does not exist, or runs on no real daemon."""
+    acted_on = [verdict for verdict in verdicts.values() if verdict.outcome == "acted on" and verdict.test]
+    absent = {verdict.test for verdict in acted_on if _parameters(verdict.test, root) is None}
+    others = {v.test for v in acted_on if not v.resolved and not _is_functional(v.test, root)} - absent
     uncited = [f"{key} cites no test" for key, v in verdicts.items() if v.outcome == "acted on" and not v.test]
-    return uncited + sorted(test for test in cited if test and not _exists(test, root))
+    return uncited + sorted(absent) + [f"{test} runs on no real daemon" for test in sorted(others)]
 
 
-def _exists(test: str, root: Path) -> bool:
+def _is_functional(test: str, root: Path) -> bool:
+    file = Path(test.partition("::")[0])
+    return (
+        file.is_relative_to(_FUNCTIONAL)
+        and bool(_MARKED.search((root / file).read_text()))
+        and not _DAEMONS.isdisjoint(_parameters(test, root) or ())
+    )
+
+
+def _parameters(test: str, root: Path) -> frozenset[str] | None:
+    """Names of the fixtures and parameters of a test, None if there is no such test."""
     file, _, name = test.partition("::")
-    path = root / file
-    return path.is_file() and bool(re.search(rf"^ *(async )?def {re.escape(name)}\(", path.read_text(), re.MULTILINE))
+    if not (root / file).is_file():
+        return None
+    for node in ast.walk(ast.parse((root / file).read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            return frozenset(argument.arg for argument in node.args.args)
+    return None
 
 
 def render(verdicts: Mapping[str, Verdict] = VERDICTS) -> str:
@@ -82,7 +105,7 @@ def _notes(verdict: Verdict) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Write the page, or with --check compare it. Returns an exit code."""
     if missing := missing_tests():
-        print("acted on, but without a test that exists:", *missing, sep="\n  ", file=sys.stderr)
+        print("acted on, but without a test that shows it:", *missing, sep="\n  ", file=sys.stderr)
         return 1
     page = ROOT / PAGE
     if "--check" in arguments:

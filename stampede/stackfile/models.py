@@ -178,7 +178,6 @@ class Attachment(Frozen):
     ipv4_address: str | None = None
     mac_address: str | None = None
     priority: int | None = None
-    gw_priority: int | None = None
     driver_opts: dict[str, str] = {}
 
     @model_validator(mode="before")

@@ -25,7 +25,7 @@ from stampede.stackfile.sources import STDIN, Sources
 from stampede.stackfile.yamltext import read_yaml
 
 Mask = Callable[[str], str]
-_KEY_PATH = re.compile(r"((?:services|networks)(?:\.[\w-]+)+): ")
+_KEY_PATH = re.compile(r"((?:services|networks|volumes)(?:\.[\w-]+)+): ")
 
 
 @dataclass(frozen=True)

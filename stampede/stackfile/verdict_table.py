@@ -11,6 +11,7 @@ from itertools import chain
 from stampede.stackfile.verdict import Verdict, acted, no_effect, refused, resolved
 
 _T = "tests/functional/compose/"
+_N = f"{_T}test_newer_docker.py::"  # API 1.45, under the marker `debian`
 _A = "tests/functional/stack/"
 _BALANCED = f"{_A}test_verbs.py::test_a_deploy_of_two_services_answers_behind_the_balancer"
 _NAMED = f"{_A}test_verbs.py::test_ps_lists_instances_with_what_programs_need"
@@ -21,7 +22,6 @@ _PAUSED = f"{_A}test_failing_updates.py::test_failure_action_pause_leaves_the_fa
 _LOADED = f"{_A}test_under_load.py::test_update_and_rollback_under_load_lose_no_request"
 _KEYS = f"{_A}test_deploy_keys.py::test_"
 _R = "tests/unit/stackfile/test_reference.py::"
-_CHECKED = "tests/unit/stackfile/test_checks.py::test_a_senseless_stack_is_an_error"
 _S = "services.*"
 _BUILD_YOURSELF = "build the image beforehand and name it with image"
 _LIFECYCLE = "lifecycle hooks are not run"
@@ -30,7 +30,6 @@ _SWARM_ONLY = "only Docker Swarm keeps such objects"
 _SUBNET = "Stampede hands out IPv4 addresses"
 _IPC = "private|shareable|host|none|service:.+|"
 _OURS = "containers that are not ours come and go unseen: make it a service and say service:NAME"
-_HOST = "say host, or leave it out"
 _ONE_HOST = "there is one host so far"
 _NO_JOBS = "say replicated or global"
 _SAY_RESTART = "say no, always, on-failure[:n] or unless-stopped"
@@ -80,11 +79,7 @@ _NETWORKS = chain(
     acted("networks.*", "labels", f"{_T}test_networks.py::test_network_labels"),
     acted("networks.*", "name", f"{_T}test_networks.py::test_network_name"),
     no_effect("networks.*", "attachable", "any container can be attached to a bridge network"),
-    acted(
-        "networks.*",
-        "ipam ipam.config ipam.config.[].subnet",
-        f"{_T}test_networks.py::test_subnet_of_the_file",
-    ),
+    acted("networks.*", "ipam ipam.config ipam.config.[].subnet", f"{_T}test_networks.py::test_subnet_of_the_file"),
     acted("networks.*", "ipam.config.[].gateway", f"{_T}test_networks.py::test_gateway_of_the_file"),
     acted("networks.*", "ipam.config.[].ip_range", f"{_T}test_networks.py::test_ip_range_of_the_file"),
     acted("networks.*", "ipam.config.[].aux_addresses", f"{_T}test_networks.py::test_auxiliary_addresses"),
@@ -122,19 +117,13 @@ _PROCESS = chain(
     acted(_S, "hostname domainname", f"{_T}test_process.py::test_hostname_and_domainname"),
     acted(_S, "container_name", f"{_T}test_process.py::test_container_name"),
     acted(_S, "labels", f"{_T}test_process.py::test_labels"),
-    acted(_S, "annotations", f"{_T}test_process.py::test_annotations", min_api="1.43"),
+    acted(_S, "annotations", f"{_N}test_annotations", min_api="1.43"),
     acted(_S, "tty stdin_open", f"{_T}test_process.py::test_tty_and_stdin_open"),
     acted(_S, "init", f"{_T}test_process.py::test_init"),
     acted(_S, "read_only", f"{_T}test_process.py::test_read_only"),
     acted(_S, "stop_signal", f"{_T}test_process.py::test_stop_signal"),
     acted(_S, "stop_grace_period", f"{_T}test_process.py::test_stop_grace_period"),
-    acted(
-        _S,
-        "restart",
-        f"{_T}test_process.py::test_restart",
-        only=_RESTART,
-        fix=_SAY_RESTART,
-    ),
+    acted(_S, "restart", f"{_T}test_process.py::test_restart", only=_RESTART, fix=_SAY_RESTART),
     acted(_S, "logging logging.driver logging.options", f"{_T}test_process.py::test_logging"),
     acted(_S, "pull_policy", f"{_T}test_images.py::test_pull_policy"),
     acted(_S, "platform", f"{_T}test_images.py::test_platform"),
@@ -213,7 +202,7 @@ _BUILD = chain(
 _DEPENDENCIES = chain(
     acted(_S, "depends_on depends_on.*", _NEEDED),
     acted(_S, "depends_on.*.condition", _NEEDED),
-    acted(_S, "depends_on.*.required", f"{_R}test_optional_dependency_may_be_missing"),
+    acted(_S, "depends_on.*.required", f"{_A}test_dependencies.py::test_an_optional_dependency"),
     acted(_S, "depends_on.*.restart", _DRAGGED),
     acted(
         _S,
@@ -233,7 +222,7 @@ _DEPLOY = chain(
     no_effect(_S, "deploy.endpoint_mode", "a service's name resolves to its replicas", silent=("dnsrr",)),
     no_effect(_S, "deploy.placement.constraints", _ONE_HOST),
     no_effect(_S, "deploy.placement.preferences deploy.placement.preferences.[].spread", _ONE_HOST),
-    acted(_S, "deploy.placement deploy.placement.max_replicas_per_node", _CHECKED),
+    acted(_S, "deploy.placement deploy.placement.max_replicas_per_node", f"{_KEYS}max_replicas_per_node"),
     acted(
         _S,
         "deploy.resources deploy.resources.limits deploy.resources.limits.cpus deploy.resources.limits.memory",
@@ -257,19 +246,11 @@ _DEPLOY = chain(
         "hosts announce no generic resources",
         "say deploy.placement.constraints",
     ),
-    acted(
-        f"{_S}.deploy.restart_policy",
-        ". condition max_attempts",
-        f"{_T}test_deploy.py::test_restart_policy",
-    ),
+    acted(f"{_S}.deploy.restart_policy", ". condition max_attempts", f"{_T}test_deploy.py::test_restart_policy"),
     no_effect(f"{_S}.deploy.restart_policy", "delay window", "Docker backs off by itself, from 0.1 s to a minute"),
     acted(f"{_S}.deploy.update_config", ". parallelism delay", f"{_KEYS}replicas_are_updated_in_waves_with_a_pause"),
     acted(f"{_S}.deploy.update_config", "order", f"{_KEYS}stop_first_stops_the_old_one_before_the_new_one_starts"),
-    acted(
-        f"{_S}.deploy.update_config",
-        "failure_action max_failure_ratio monitor",
-        _PAUSED,
-    ),
+    acted(f"{_S}.deploy.update_config", "failure_action max_failure_ratio monitor", _PAUSED),
     acted(
         f"{_S}.deploy.rollback_config",
         ". parallelism delay failure_action max_failure_ratio monitor order",
@@ -289,8 +270,8 @@ _REACH = chain(
     acted(_S, "networks.*.ipv4_address", f"{_T}test_networks.py::test_fixed_address"),
     acted(_S, "networks.*.driver_opts", f"{_T}test_networks.py::test_attachment_options"),
     acted(_S, "networks.*.priority", f"{_T}test_networks.py::test_network_priority"),
-    acted(_S, "networks.*.mac_address", f"{_T}test_networks.py::test_mac_address_on_a_network", min_api="1.44"),
-    acted(_S, "networks.*.gw_priority", f"{_T}test_networks.py::test_gateway_priority", min_api="1.48"),
+    acted(_S, "networks.*.mac_address", f"{_N}test_mac_address_on_each_network", min_api="1.44"),
+    refused(_S, "networks.*.gw_priority", "it needs Docker API 1.48, untested so far", "leave gw_priority out"),
     refused(_S, "networks.*.interface_name", "it needs Docker API 1.49, untested so far", "leave interface_name out"),
     refused(_S, "networks.*.ipv6_address", _SUBNET, "say ipv4_address"),
     refused(_S, "networks.*.link_local_ips", _SUBNET, "leave link_local_ips out"),
@@ -308,11 +289,7 @@ _REACH = chain(
     acted(_S, "mac_address", f"{_T}test_networks.py::test_mac_address"),
 )
 _FILES = chain(
-    acted(
-        f"{_S}.volumes",
-        ". [].source [].target",
-        f"{_T}test_volumes.py::test_named_volume_outlives_its_container",
-    ),
+    acted(f"{_S}.volumes", ". [].source [].target", f"{_T}test_volumes.py::test_named_volume_outlives_its_container"),
     acted(
         _S,
         "volumes.[].type",
@@ -321,12 +298,8 @@ _FILES = chain(
         fix="volume, bind and tmpfs are acted on",
     ),
     acted(_S, "volumes.[].read_only", f"{_T}test_volumes.py::test_read_only_mount"),
-    acted(
-        f"{_S}.volumes.[].bind",
-        ". create_host_path propagation selinux",
-        f"{_T}test_volumes.py::test_bind_options",
-    ),
-    acted(_S, "volumes.[].bind.recursive", f"{_T}test_volumes.py::test_recursive_bind", min_api="1.44"),
+    acted(f"{_S}.volumes.[].bind", ". create_host_path propagation selinux", f"{_T}test_volumes.py::test_bind_options"),
+    acted(_S, "volumes.[].bind.recursive", f"{_N}test_recursive_bind", min_api="1.44"),
     acted(f"{_S}.volumes.[].volume", ". nocopy labels", f"{_T}test_volumes.py::test_volume_options"),
     refused(
         _S,
@@ -345,13 +318,13 @@ _FILES = chain(
 )
 _RESOURCES = chain(
     acted(_S, "cpus cpu_period cpu_quota cpu_shares cpuset", f"{_T}test_resources.py::test_cpu_limits"),
-    acted(_S, "cpu_rt_period cpu_rt_runtime", f"{_T}test_resources.py::test_realtime_limits_reach_the_daemon"),
+    acted(_S, "cpu_rt_period cpu_rt_runtime", f"{_T}test_resources.py::test_realtime_limits_or_a_refusal"),
     no_effect(_S, "cpu_count cpu_percent", "they are for Windows containers"),
     acted(_S, "mem_limit memswap_limit mem_reservation", f"{_T}test_resources.py::test_memory_limit"),
     acted(_S, "mem_swappiness oom_kill_disable oom_score_adj", f"{_T}test_resources.py::test_out_of_memory_settings"),
     acted(_S, "pids_limit", f"{_T}test_resources.py::test_pids_limit"),
     acted(_S, "shm_size", f"{_T}test_resources.py::test_shm_size"),
-    acted(_S, "storage_opt", f"{_T}test_resources.py::test_storage_options_reach_the_daemon"),
+    acted(_S, "storage_opt", f"{_T}test_resources.py::test_storage_options_or_a_refusal"),
     acted(
         f"{_S}.blkio_config",
         """. weight weight_device weight_device.[].path weight_device.[].weight device_read_bps device_read_bps.[].path

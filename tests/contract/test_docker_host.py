@@ -323,6 +323,9 @@ def test_what_docker_publishes_for_a_container_is_known_with_its_stack(
     container = bench.run(bench.wanted(ports=(port,), networks={bench.network(): Attachment()}))
     taken = [held for held in docker.found("h1", "another-cluster").taken if held.container == container]
     assert {(held.protocol, held.port, held.stack) for held in taken} == {("udp", free_port, bench.stack)}
+    looked, (listed,) = docker.containers.look(container), docker.found("h1", bench.cluster).instances
+    assert looked is not None
+    assert looked.published == listed.published == (f"*:{free_port}->53/udp",)
     docker.containers.stop(container, grace_s=1)
     # Docker 26 answers a moment before its list of containers knows.
     until(lambda: all(held.container != container for held in docker.found("h1", bench.cluster).taken), "it is free", 5)

@@ -30,6 +30,12 @@ class FakeContainer:
 
     def change(self, **changes: Any) -> None:
         self.found = self.found.model_copy(update=changes)
+        self.found = self.found.model_copy(update={"published": self._published()})
+
+    def _published(self) -> tuple[str, ...]:
+        bindings = self.body["HostConfig"]["PortBindings"].items() if self.found.state == "running" else ()
+        ends = ((key.removesuffix("/tcp"), end) for key, of in bindings for end in of if end["HostPort"])
+        return tuple(sorted(f"{end['HostIp'] or '*'}:{end['HostPort']}->{key}" for key, end in ends))
 
     @property
     def restart_policy(self) -> str:

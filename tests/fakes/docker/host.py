@@ -115,6 +115,8 @@ class FakeDockerHost:
                 ),
                 networks=tuple(n for n in self.networks.of_cluster(cluster) if stack in (None, n.stack)),
                 volumes=self.volumes.volumes(cluster, stack),
+                other_networks=self.networks.others(cluster, stack),
+                other_volumes=self.volumes.others(cluster, stack),
                 foreign=tuple(self.foreign),
                 taken=tuple(
                     TakenPort(

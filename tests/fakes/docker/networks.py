@@ -40,6 +40,11 @@ class FakeNetworks:
             key=lambda n: n.name,
         )
 
+    def others(self, cluster: str, stack: str | None) -> tuple[str, ...]:
+        """Names of those that are not of this stack, or not of this cluster if None."""
+        made = self._made.items()
+        return tuple(sorted(n for n, (of, f) in made if of != cluster or stack not in (None, f.stack)))
+
     def ensure_network(self, network: Network, *, cluster: str, stack: str, subnet: str | None = None) -> FoundNetwork:
         self._host.answer()
         there = self._made.get(network.name)

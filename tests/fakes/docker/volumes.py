@@ -75,6 +75,11 @@ class FakeVolumes:
         ours = sorted((name, owner[1]) for name, owner in self._made.items() if owner[0] == cluster)
         return tuple(FoundVolume(name=name, stack=of) for name, of in ours if stack in (None, of))
 
+    def others(self, cluster: str, stack: str | None) -> tuple[str, ...]:
+        """Names of all that `volumes` leaves out."""
+        ours = {volume.name for volume in self.volumes(cluster, stack)}
+        return tuple(sorted({*self._made, *self._anonymous} - ours))
+
     def _held(self) -> set[str]:
         mounts = [mount for c in self._host.by_name.values() for mount in c.body["HostConfig"]["Mounts"]]
         named = {mount.get("Source", "") for mount in mounts if mount["Type"] == "volume"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,13 @@ from stampede.blocks.host_files import place_file
 from stampede.containers.image_names import KEPT
 from stampede.documents import Revision
 from stampede.places import Places
+from stampede.planning.changes import Preparation
 from stampede.planning.expansion import expand
 from stampede.planning.identity import labels_of
 from stampede.planning.instances import Image, Instance
+from stampede.planning.obstacles import refuse_obstacles
 from stampede.planning.placement import place
+from stampede.planning.preparations import prepare
 from stampede.stackfile import load_stack
 from stampede.stackfile.models import Service, Stack
 from tests.lab.images import ensure_busybox
@@ -47,11 +50,6 @@ class Project:
         environ = {"PATH": "/usr/bin:/bin", **(environ or {})}
         loaded = load_stack([self.directory / "compose.yaml"], project_name=self.name, environ=environ)
         self.stack, self.revision = loaded.stack, self.revision + 1
-        for network in self.stack.networks.values():
-            subnet = network_subnet(self.docker.networks.taken_subnets(), "10.144.0.0/16")
-            self.docker.networks.ensure_network(network, cluster=self.name, stack=self.name, subnet=subnet)
-        for volume in self.stack.volumes.values():
-            self.docker.volumes.ensure_volume(volume, cluster=self.name, stack=self.name)
         revision = Revision(
             stack=self.name,
             number=self.revision,
@@ -61,8 +59,21 @@ class Project:
             images={name: self._image(name, service) for name, service in self.stack.services.items()},
         )
         instances = expand(revision, place(self.stack.services, [HOST], ()))
+        self._prepare(instances)
         for instance in sorted(instances, key=_needs_another):
             self._create(instance, **more)
+
+    def _prepare(self, instances: Sequence[Instance]) -> None:
+        """Exactly what a plan would make ready for these instances, or refuse, is there."""
+        found = self.docker.found(HOST, self.name, self.name)
+        refuse_obstacles(self.stack, instances, [found])
+        preparations, _ = prepare(self.name, self.stack, instances, [found], set(), remove_volumes=False)
+        needed = preparations.get(HOST, Preparation())
+        for network in (network for network in self.stack.networks.values() if network.name in needed.networks):
+            subnet = network_subnet(self.docker.networks.taken_subnets(), "10.144.0.0/16")
+            self.docker.networks.ensure_network(network, cluster=self.name, stack=self.name, subnet=subnet)
+        for volume in (volume for volume in self.stack.volumes.values() if volume.name in needed.volumes):
+            self.docker.volumes.ensure_volume(volume, cluster=self.name, stack=self.name)
 
     def up(self, compose: str, **more: Any) -> None:
         """As `create`, and all of them were started."""

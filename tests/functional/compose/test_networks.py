@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterator
 import docker as sdk
 import pytest
 
-from stampede.containers.networking import endpoint, mac_address, ordered_networks
-from stampede.containers.traits import Traits
-from stampede.planning.instances import Image, Instance
 from stampede.programs import run
-from stampede.stackfile.models import Attachment, Service
 from tests.functional.compose.conftest import Project
 
 pytestmark = pytest.mark.functional
@@ -153,35 +149,6 @@ def test_network_priority(web: Web, stack_name: str) -> None:
     project = web("networks: {a: {priority: 1}, b: {priority: 5}}", more="networks: {a: {}, b: {}}")
     assert project.host_config()["NetworkMode"] == f"{stack_name}_b"
     assert sorted(project.inspect()["NetworkSettings"]["Networks"]) == [f"{stack_name}_a", f"{stack_name}_b"]
-
-
-def attached(**networks: Attachment) -> Instance:
-    return Instance(
-        stack="s",
-        service="web",
-        slot=1,
-        host="h1",
-        revision=1,
-        spec=Service(),
-        image=Image(reference="i", identity="sha256:0"),
-        networks=networks,
-        spec_hash="v1:0",
-    )
-
-
-def test_gateway_priority() -> None:
-    """What daemons from API 1.48 on are told; older ones take the first network, so it comes first. None at hand."""
-    instance = attached(a=Attachment(gw_priority=1), b=Attachment(gw_priority=2, priority=-1))
-    assert ordered_networks(instance) == ["b", "a"]
-    assert endpoint(instance, "b", None, Traits(api=(1, 48)))["GwPriority"] == 2
-    assert "GwPriority" not in endpoint(instance, "b", None, Traits())
-
-
-def test_mac_address_on_a_network() -> None:
-    """What daemons from API 1.44 on are told; none was at hand."""
-    instance = attached(a=Attachment(mac_address="02:00:00:00:00:01"))
-    assert mac_address(instance, "a") == "02:00:00:00:00:01"
-    assert endpoint(instance, "a", None, Traits(api=(1, 44)))["MacAddress"] == "02:00:00:00:00:01"
 
 
 def test_mac_address(web: Web) -> None:

@@ -56,8 +56,8 @@ def test_labels(web: Web) -> None:
     assert labels["stampede.service"] == "web"
 
 
-def test_annotations(web: Web) -> None:
-    """Docker keeps them from API 1.43 on; older daemons are not sent any."""
+def test_annotations_are_sent_to_daemons_that_keep_them(web: Web) -> None:
+    """From API 1.43 on."""
     project = web("annotations: {team: blue}")
     old = tuple(map(int, project.client.api.api_version.split("."))) < (1, 43)
     assert project.host_config().get("Annotations") == (None if old else {"team": "blue"})

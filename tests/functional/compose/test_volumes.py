@@ -8,9 +8,6 @@ from pathlib import Path
 import docker as sdk
 import pytest
 
-from stampede.containers.mounts import mounts
-from stampede.planning.instances import Image, Instance
-from stampede.stackfile.models import Mount, Service
 from tests.functional.compose.conftest import Project
 
 pytestmark = pytest.mark.functional
@@ -64,32 +61,6 @@ def test_a_bind_that_must_exist_is_not_made(web: Web, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="gone"):
         web(keys)
     assert not (tmp_path / "gone").exists()
-
-
-@pytest.mark.parametrize(
-    ("word", "option"),
-    [
-        ("disabled", {"NonRecursive": True}),
-        ("writable", {"ReadOnlyNonRecursive": True}),
-        ("readonly", {"ReadOnlyForceRecursive": True}),
-        ("enabled", {}),
-    ],
-)
-def test_recursive_bind(word: str, option: dict[str, bool]) -> None:
-    """What daemons from API 1.44 on are told; no such daemon was at hand."""
-    mount = Mount.model_validate({"type": "bind", "source": "/srv", "target": "/srv", "bind": {"recursive": word}})
-    wanted = Instance(
-        stack="s",
-        service="web",
-        slot=1,
-        host="h1",
-        revision=1,
-        spec=Service(volumes=(mount,)),
-        image=Image(reference="i", identity="sha256:0"),
-        spec_hash="v1:0",
-    )
-    (said,) = mounts(wanted, files_dir=Path("/f"), labels={}, anonymous_volumes={})
-    assert said["BindOptions"] == option
 
 
 def test_volume_options(web: Web) -> None:

@@ -32,6 +32,15 @@ def test_a_service_starts_when_the_one_it_needs_is_healthy(stack: LabStack) -> N
     assert (started(first) - started(db)).total_seconds() >= 3
 
 
+def test_an_optional_dependency(stack: LabStack) -> None:
+    needs: Definition = {"depends_on": {"db": {"condition": "service_healthy", "required": False}}}
+    services = {"web": web("one", **needs), "db": web("db", profiles=["debug"])}
+    stack.up(services)
+    assert stack.names() == ["web-1"]
+    stack.up(services, "--profile", "debug")
+    assert stack.names() == ["db-1", "web-1"]
+
+
 def test_a_job_that_others_wait_for_runs_once(stack: LabStack) -> None:
     waits: Definition = {"depends_on": {"migrate": {"condition": "service_completed_successfully"}}}
     services = {"web": web("one", **waits), "migrate": job("sleep 2; echo migrated")}

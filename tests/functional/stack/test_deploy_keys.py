@@ -30,6 +30,19 @@ def test_global_mode_runs_one_instance_on_every_host(stack: LabStack) -> None:
     assert stack.names() == ["agent-1"]
 
 
+def test_max_replicas_per_node(stack: LabStack) -> None:
+    def wanted(replicas: int) -> dict[str, Any]:
+        return {"web": sleeper(deploy={"replicas": replicas, "placement": {"max_replicas_per_node": 2}})}
+
+    stack.up(wanted(2))
+    assert stack.names() == ["web-1", "web-2"]
+    before = stack.ids()
+    stack.write(wanted(3))
+    refused = stack.do("up", code=2)
+    assert "services.web.deploy.placement.max_replicas_per_node: 3 replicas do not fit on one host" in refused.err
+    assert stack.ids() == before
+
+
 def test_replicas_are_updated_in_waves_with_a_pause(stack: LabStack) -> None:
     stack.up({"web": sleeper(deploy=policy(parallelism=2, delay="3s"))})
     stack.up({"web": sleeper(deploy=policy(parallelism=2, delay="3s"), environment={"VERSION": "2"})})

@@ -18,7 +18,7 @@ def port_of(stack: LabStack) -> int:
     """The host port under which `ps` shows the only published port of the stack."""
     until(lambda: any(one["published"] for one in stack.ps()), "ps shows where it is published")
     (published,) = {where for one in stack.ps() for where in one["published"]}
-    return int(published.partition("->")[0].rpartition(":")[2])
+    return port_in(published)
 
 
 def test_a_port_that_was_chosen_is_kept_over_updates_and_scaling(stack: LabStack) -> None:
@@ -71,6 +71,38 @@ def test_a_port_in_mode_host_is_published_by_the_container_itself_so_the_old_one
     assert "stop-first" in did["changes"][0]["reason"]
     assert "published by the container itself" in did["changes"][0]["reason"]
     assert page(free_port) == "two"
+
+
+def test_a_port_that_docker_publishes_is_chosen_once_kept_and_shown(stack: LabStack) -> None:
+    ports = [{"target": 80, "mode": "host"}, {"target": 53, "protocol": "udp"}]
+    stack.up({"web": web("one", ports=ports)})
+    first = shown(stack)
+    (tcp,) = [port for where, port in first if where == "web-1 80"]
+    assert page(tcp) == "one"
+    assert {30000 <= port <= 32767 for _, port in first} == {True}
+    stack.do("restart", "web")
+    assert shown(stack) == first
+    stack.up({"web": web("two", ports=ports)})
+    assert shown(stack) == first
+    assert page(tcp) == "two"
+    stack.do("scale", "web=2")
+    until(lambda: len(shown(stack)) == 4, "ps shows both")
+    assert shown(stack) > first, "the other one has ports of its own"
+    assert str(tcp) in stack.installation.run("ps", "-p", stack.name).out
+
+
+def shown(stack: LabStack) -> set[tuple[str, int]]:
+    """Instance and container port with the host port, as `ps` has them, once it has them."""
+    until(lambda: all(one["published"] and one["state"] == "running" for one in stack.ps()), "ps shows the ports")
+    return {
+        (f"{one['service']}-{one['slot']} {where.partition('->')[2]}", port_in(where))
+        for one in stack.ps()
+        for where in one["published"]
+    }
+
+
+def port_in(where: str) -> int:
+    return int(where.partition("->")[0].rpartition(":")[2])
 
 
 def test_a_killed_balancer_comes_back_with_everything_it_served(stack: LabStack, free_port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
+from stampede.planning.identity import CLUSTER, STACK
 from tests.lab.images import BUSYBOX
 from tests.lab.installation import Installation
 from tests.lab.stacks import LabStack, page, sleeper, web
@@ -80,18 +82,67 @@ def test_a_network_or_volume_of_somebody_else_is_not_taken_over(stack: LabStack)
     network = stack.docker.networks.create(f"{stack.name}_default")
     try:
         stack.write({"db": sleeper()})
-        assert f"{stack.name}_default" in stack.do("up", code=6).err
-        assert stack.containers() == []
+        for verb in ("plan", "up"):
+            refused = stack.do(verb, code=6)
+            assert f"networks.default: a network named {stack.name}_default exists already" in refused.err
+        assert untouched(stack)
     finally:
         network.remove()
     volume = stack.docker.volumes.create(f"{stack.name}_data")
     try:
         stack.write({"db": sleeper(volumes=["data:/data"])}, volumes={"data": {}})
-        assert f"{stack.name}_data" in stack.do("up", code=6).err
-        assert stack.containers() == []
+        for verb in ("plan", "up"):
+            refused = stack.do(verb, code=6)
+            assert re.search(rf"compose.yaml:\d+: volumes.data: a volume named {stack.name}_data exists", refused.err)
+        assert untouched(stack)
     finally:
         volume.remove()
     stack.do("up")
+
+
+def test_a_volume_of_another_stack_is_not_taken_over(stack: LabStack) -> None:
+    labels = {CLUSTER: stack.installation.places.cluster, STACK: "another"}
+    volume = stack.docker.volumes.create(f"{stack.name}_data", labels=labels)
+    try:
+        stack.write({"db": sleeper(volumes=["data:/data"])}, volumes={"data": {}})
+        assert "is not of stack" in stack.do("plan", code=6).err
+        assert "is not of stack" in stack.do("up", code=6).err
+        assert untouched(stack)
+    finally:
+        volume.remove()
+
+
+@pytest.mark.parametrize("kind", ["network", "volume"])
+def test_an_external_thing_that_is_missing_is_refused_and_not_made(stack: LabStack, kind: str) -> None:
+    name = f"{stack.name}-outside"
+    uses: dict[str, Any] = {"networks": ["outside"]} if kind == "network" else {"volumes": ["outside:/data"]}
+    declared = {f"{kind}s": {"outside": {"external": True, "name": name}}}
+    stack.write({"db": sleeper(**uses)}, **declared)
+    for verb in ("plan", "up"):
+        refused = stack.do(verb, code=1)
+        assert re.search(rf"compose.yaml:\d+: {kind}s.outside: the external {kind} {name} does not", refused.err)
+        assert f"docker {kind} create {name}" in refused.err
+    assert untouched(stack)
+    made = (stack.docker.networks if kind == "network" else stack.docker.volumes).create(name)
+    try:
+        stack.do("up")
+        stack.do("down", "--yes")
+        made.reload()
+    finally:
+        for container in stack.containers():
+            container.remove(force=True)
+        made.remove()
+
+
+def untouched(stack: LabStack) -> bool:
+    """Whether there is nothing of the stack, and nothing on record as wanted."""
+    label = {"label": f"{STACK}={stack.name}"}
+    assert stack.containers() == []
+    assert stack.docker.networks.list(filters=label) == []
+    assert stack.docker.volumes.list(filters=label) == []
+    named = [volume.name for volume in stack.docker.volumes.list(filters={"name": stack.name})]
+    assert set(named) <= {f"{stack.name}_data"}, "Docker makes what is missing by itself"
+    return [entry["revision"] for entry in stack.do("history").json if entry["revision"] is not None] == []
 
 
 def test_a_running_compose_project_of_the_name_asks_for_adoption(stack: LabStack) -> None:

@@ -28,7 +28,7 @@ VALID: dict[str, Any] = {
             "image": "web:1",
             "command": ["serve", "--all"],
             "environment": {"A": "1"},
-            "ports": ["8080:80", {"target": 81, "published": "81", "protocol": "udp"}],
+            "ports": ["8080:80", {"target": 81, "published": "81-89", "protocol": "udp"}],
             "volumes": ["data:/data", {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1m"}}],
             "networks": {"default": {"aliases": ["w"]}},
             "depends_on": {"db": {"condition": "service_started"}},

@@ -22,6 +22,18 @@ SENSELESS = {
         WEB + "    scale: 2\n    ports:\n      - {target: 80, published: 80, mode: host}\n",
         "compose.yaml:6: services.web.ports.0: 2 replicas on one host cannot all have port 80 in mode: host",
     ),
+    "one UDP port for several": (
+        WEB + "    ports: ['5353:53/udp']\n    deploy: {replicas: 2}\n",
+        "compose.yaml:4: services.web.ports.0: 2 replicas on one host cannot all have port 5353 over udp",
+    ),
+    "too few host ports for several": (
+        WEB + "    scale: 3\n    ports: [{target: 80, published: 8000-8001, mode: host}]\n",
+        "compose.yaml:5: services.web.ports.0: 3 replicas on one host cannot all have one of ports 8000-8001",
+    ),
+    "the host's network for several": (
+        WEB + "    network_mode: host\n    deploy: {replicas: 3}\n",
+        "compose.yaml:4: services.web.network_mode: 3 replicas on one host would share its ports",
+    ),
     "one port for two services": (
         WEB + "    ports: ['80:80']\n  other:\n    image: x\n    ports: ['127.0.0.1:80:1']\n",
         "port 80/tcp of the host is published by other already",
@@ -64,6 +76,8 @@ SENSIBLE = {
     "same port, other address": "    ports: ['127.0.0.1:80:80']\n  b: {image: x, ports: ['127.0.0.2:80:80']}\n",
     "same port, other protocol": "    ports: ['53:53']\n  b: {image: x, ports: ['53:53/udp']}\n",
     "host ports of a range": "    scale: 2\n    ports: [{target: 80, published: 8000-8010, mode: host}]\n",
+    "UDP port of several, left to choose": "    scale: 2\n    ports: ['53/udp']\n",
+    "the host's network for one": "    network_mode: host\n",
     "balanced port of several": "    scale: 5\n    ports: ['80:80']\n",
     "one name for one": "    container_name: only\n",
     "shared network": "    network_mode: service:b\n  b: {image: x, ports: ['80:80']}\n",
