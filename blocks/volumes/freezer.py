@@ -1,0 +1,93 @@
+"""Freezes file systems and thaws them again, whatever happens: a program of its own, run by freezing.py.
+
+    python -I -S freezer.py SECONDS MOUNT...
+
+Prints `frozen` when all are, and holds them until its stdin ends, it gets SIGTERM or SECONDS have passed since the
+first of them was frozen. Whoever dies while a file system is frozen leaves every writer hanging, unkillably; so this
+one has next to nothing to die of: no imports but the interpreter's own, and it watches its clock while it still
+freezes. Exit code 0: thawed because it was told to. 3: time was up. 4: something cannot be frozen; said on stderr.
+"""
+
+import _thread
+import errno
+import fcntl
+import os
+import select
+import signal
+import sys
+import time
+
+_FREEZE, _THAW = 0xC0045877, 0xC0045878
+TOLD, TIME_UP, CANNOT = 0, 3, 4
+
+
+class _Barrier:
+    """File systems that are frozen together. Two threads share it: one freezes, which can block; one watches."""
+
+    def __init__(self) -> None:
+        self._turn = _thread.allocate_lock()
+        self._frozen: list[int] = []
+        self.over = False
+
+    def add(self, mount: str) -> bool:
+        """Freezes one more; False when all are to be thawed by now, and then this one is as well."""
+        descriptor = os.open(mount, os.O_RDONLY)
+        fcntl.ioctl(descriptor, _FREEZE, 0)
+        with self._turn:
+            self._frozen.append(descriptor)
+        if self.over:
+            self.thaw()
+        return not self.over
+
+    def thaw(self) -> None:
+        """Afterwards none of them is frozen, and none that is added later stays so."""
+        self.over = True
+        with self._turn:
+            while self._frozen:
+                try:
+                    fcntl.ioctl(self._frozen.pop(), _THAW, 0)
+                except OSError as error:
+                    if error.errno != errno.EINVAL:  # somebody has thawed it already
+                        sys.stderr.write(f"thaw: {error}\n")
+
+
+def _watch(barrier: _Barrier, seconds: float, wakeup: int, done: "_thread.LockType", code: list[int]) -> None:
+    end = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(0, select.POLLIN | select.POLLHUP)
+    poll.register(wakeup, select.POLLIN)
+    ready = poll.poll(max(0.0, end - time.monotonic()) * 1000)
+    barrier.thaw()
+    code[0] = TOLD if ready else TIME_UP
+    done.release()
+
+
+def main() -> int:
+    seconds, mounts = float(sys.argv[1]), sys.argv[2:]
+    wakeup, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)  # SIGTERM reaches the watching thread even while this one is in the kernel
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    barrier, code, done = _Barrier(), [TIME_UP], _thread.allocate_lock()
+    done.acquire()
+    _thread.start_new_thread(_watch, (barrier, seconds, wakeup, done, code))
+    for mount in mounts:
+        try:
+            if not barrier.add(mount):
+                break
+        except OSError as error:
+            barrier.thaw()
+            sys.stderr.write(f"{mount}: {error.strerror}\n")
+            return CANNOT
+    else:
+        try:
+            os.write(1, b"frozen\n")
+        except OSError:
+            barrier.thaw()  # nobody is there to hear it
+    done.acquire()
+    barrier.thaw()
+    return code[0]
+
+
+if __name__ == "__main__":
+    os._exit(main())  # without the clean-up of an interpreter, which waits for nothing here
