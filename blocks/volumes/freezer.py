@@ -5,7 +5,10 @@
 Prints `frozen` when all are, and holds them until its stdin ends, it gets SIGTERM or SECONDS have passed since the
 first of them was frozen. Whoever dies while a file system is frozen leaves every writer hanging, unkillably; so this
 one has next to nothing to die of: no imports but the interpreter's own, and it watches its clock while it still
-freezes. Exit code 0: thawed because it was told to. 3: time was up. 4: something cannot be frozen; said on stderr.
+freezes. One at a time has a mount: a later one waits until an earlier one is gone, which might thaw it otherwise.
+
+Exit code 0: thawed because it was told to. 3: time was up. 4: something cannot be frozen; said on stderr. 5: somebody
+else has thawed one of them before.
 """
 
 import _thread
@@ -18,7 +21,7 @@ import sys
 import time
 
 _FREEZE, _THAW = 0xC0045877, 0xC0045878
-TOLD, TIME_UP, CANNOT = 0, 3, 4
+TOLD, TIME_UP, CANNOT, BROKEN = 0, 3, 4, 5
 
 
 class _Barrier:
@@ -27,11 +30,12 @@ class _Barrier:
     def __init__(self) -> None:
         self._turn = _thread.allocate_lock()
         self._frozen: list[int] = []
-        self.over = False
+        self.over = self.broken = False
 
     def add(self, mount: str) -> bool:
         """Freezes one more; False when all are to be thawed by now, and then this one is as well."""
         descriptor = os.open(mount, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         fcntl.ioctl(descriptor, _FREEZE, 0)
         with self._turn:
             self._frozen.append(descriptor)
@@ -47,7 +51,8 @@ class _Barrier:
                 try:
                     fcntl.ioctl(self._frozen.pop(), _THAW, 0)
                 except OSError as error:
-                    if error.errno != errno.EINVAL:  # somebody has thawed it already
+                    self.broken = True
+                    if error.errno != errno.EINVAL:  # it was not frozen any more
                         sys.stderr.write(f"thaw: {error}\n")
 
 
@@ -86,7 +91,7 @@ def main() -> int:
             barrier.thaw()  # nobody is there to hear it
     done.acquire()
     barrier.thaw()
-    return code[0]
+    return BROKEN if barrier.broken and code[0] == TOLD else code[0]
 
 
 if __name__ == "__main__":

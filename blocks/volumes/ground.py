@@ -7,8 +7,8 @@ places.pool_file  the pool file: preallocated, so that a full disk cannot take a
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from stampede import programs
 from stampede.blocks import extents
@@ -128,17 +128,14 @@ class Ground:
 
 
 def _kind_of(directory: Path) -> Driver:
-    """What the file system of a directory makes of a pool; found out by cloning a small file there."""
-    first, second = (directory / f".clones-{secrets.token_hex(4)}" for _ in range(2))
-    try:
-        first.write_bytes(bytes(4096))
-        with first.open("rb") as source, second.open("xb") as target:
+    """What the file system of a directory makes of a pool; found out by cloning a small file in it."""
+    with TemporaryFile(dir=directory) as source, TemporaryFile(dir=directory) as target:  # without names: none is left
+        source.write(bytes(4096))
+        source.flush()
+        try:
             extents.clone(source.fileno(), target.fileno())
-    except extents.NoReflink:
-        return "plain"
-    finally:
-        first.unlink(missing_ok=True)
-        second.unlink(missing_ok=True)
+        except extents.NoReflink:
+            return "plain"
     held = directory.resolve()
     kinds = {one.path: one.kind for one in mounts.mounts()}
     found = next(kinds[path] for path in (held, *held.parents) if path in kinds)
