@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stampede.blocks.sealed_files import write_whole
+from stampede.blocks.volumes import mounts
 from stampede.errors import Foreign, UnknownName
 from stampede.frozen import Frozen
 from stampede.volumes.models import Snapshot, VolumeRecord
@@ -90,13 +91,17 @@ class Layout:
         return self.volume(volume) / "restore.json"
 
     def discard(self, path: Path) -> bool:
-        """Afterwards it is gone: at once from its place, then for good. False if it was not there."""
+        """Afterwards it is gone: at once from its place, then for good. False if it was not there.
+
+        Its room is counted as free as well: XFS and btrfs give it back some time later unless they are synced.
+        """
         if not path.exists():
             return False
         aside = self.leaving / f"{path.parent.parent.name}.{path.name}"
         remove_tree(aside)
         move(path, aside)
         remove_tree(aside)
+        mounts.sync(self.root)
         return True
 
 
