@@ -19,10 +19,12 @@ class DockerWriters:
         self._client, self._note = client, places.state / "paused-writers.json"
 
     def hold(self, volumes: Sequence[str]) -> tuple[str, ...]:
+        if not volumes:
+            return ()  # a filter for nothing finds everything
         with daemon_errors("list containers that write to volumes"):
             filters = {"volume": list(volumes), "status": ["running"]}
             running = {one["Id"]: one["Names"][0].lstrip("/") for one in self._client.api.containers(filters=filters)}
-        if not volumes or not running:
+        if not running:
             return ()
         self._keep({**self._kept(), **running})  # before, so that none is paused that nobody lets go
         for container, name in running.items():
