@@ -9,6 +9,7 @@ for what the kernel or a program would not do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +80,15 @@ class VolumePool(Protocol):
         """Afterwards `new` is a volume of its own with the content of the snapshot, mounted, and not smaller than it.
 
         Raises: Refused when there is another volume of that name, or the pool cannot promise its size; BadInput.
+        """
+        ...
+
+    def receive(self, new: WantedVolume) -> AbstractContextManager[Path]:
+        """A volume whose content comes from elsewhere, such as a backup: the path of an image to be written.
+
+        It is a file of the volume's size without data; what is written has an ext4 with the directory `data`. After the
+        context the volume is there and mounted; if it raises or is killed, nothing is. Other verbs go on meanwhile.
+        Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size; BadInput.
         """
         ...
 

@@ -2,10 +2,11 @@
 
     python -I -S freezer.py SECONDS MOUNT...
 
-Prints `frozen` when all are, and holds them until its stdin ends, it gets SIGTERM or SECONDS have passed since the
-first of them was frozen. Whoever dies while a file system is frozen leaves every writer hanging, unkillably; so this
-one has next to nothing to die of: no imports but the interpreter's own, and it watches its clock while it still
-freezes. One at a time has a mount: a later one waits until an earlier one is gone, which might thaw it otherwise.
+Prints `frozen` when all are, and at its end for how many seconds the first of them was. It holds them until its stdin
+ends, it gets SIGTERM, or SECONDS have passed since it started. Whoever dies while a file system is frozen leaves every
+writer hanging, unkillably; so this one has next to nothing to die of: no imports but the interpreter's own, and it
+watches its clock while it still freezes. One at a time has a mount: a later one waits until an earlier one is gone,
+which might thaw it otherwise.
 
 Exit code 0: thawed because it was told to. 3: time was up. 4: something cannot be frozen; said on stderr. 5: somebody
 else has thawed one of them before.
@@ -28,6 +29,7 @@ class _Barrier:
     """File systems that are frozen together. Two threads share it: one freezes, which can block; one watches."""
 
     def __init__(self) -> None:
+        self.began = self.ended = 0.0
         self._turn = _thread.allocate_lock()
         self._frozen: list[int] = []
         self.over = self.broken = False
@@ -36,6 +38,7 @@ class _Barrier:
         """Freezes one more; False when all are to be thawed by now, and then this one is as well."""
         descriptor = os.open(mount, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self.began = self.began or time.monotonic()
         fcntl.ioctl(descriptor, _FREEZE, 0)
         with self._turn:
             self._frozen.append(descriptor)
@@ -54,6 +57,7 @@ class _Barrier:
                     self.broken = True
                     if error.errno != errno.EINVAL:  # it was not frozen any more
                         sys.stderr.write(f"thaw: {error}\n")
+            self.ended = self.ended or time.monotonic()
 
 
 def _watch(barrier: _Barrier, seconds: float, wakeup: int, done: "_thread.LockType", code: list[int]) -> None:
@@ -65,6 +69,15 @@ def _watch(barrier: _Barrier, seconds: float, wakeup: int, done: "_thread.LockTy
     barrier.thaw()
     code[0] = TOLD if ready else TIME_UP
     done.release()
+
+
+def _say(line: bytes) -> bool:
+    """False when nobody is there to hear it."""
+    try:
+        os.write(1, line)
+    except OSError:
+        return False
+    return True
 
 
 def main() -> int:
@@ -85,12 +98,11 @@ def main() -> int:
             sys.stderr.write(f"{mount}: {error.strerror}\n")
             return CANNOT
     else:
-        try:
-            os.write(1, b"frozen\n")
-        except OSError:
-            barrier.thaw()  # nobody is there to hear it
+        if not _say(b"frozen\n"):
+            barrier.thaw()
     done.acquire()
     barrier.thaw()
+    _say(b"%.6f\n" % (barrier.ended - barrier.began))
     return BROKEN if barrier.broken and code[0] == TOLD else code[0]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from stampede import programs
@@ -18,13 +19,21 @@ from stampede.errors import DaemonError, Transient
 LIMIT_S = 5.0
 
 
+@dataclass
+class Barrier:
+    """`held_s` is for how long the first of its file systems was frozen; known when it is over."""
+
+    held_s: float = 0.0
+
+
 @contextmanager
-def frozen(paths: Sequence[Path], limit_s: float = LIMIT_S) -> Iterator[None]:
+def frozen(paths: Sequence[Path], limit_s: float = LIMIT_S) -> Iterator[Barrier]:
     """While the context is open, what is mounted at `paths` is synced and frozen: one point in time over all of them.
 
     Afterwards nothing is frozen, whatever happened. Raises: DaemonError when one cannot be frozen (somebody else has
     frozen it); Transient, at its end, when the barrier did not hold: what was made within is of no use then.
     """
+    barrier = Barrier()
     for path in paths:
         mounts.sync(path)  # outside the barrier, so that what is left to write within it is little
     argv = [sys.executable, "-I", "-S", freezer.__file__, f"{limit_s:g}", *map(str, paths)]
@@ -35,10 +44,11 @@ def frozen(paths: Sequence[Path], limit_s: float = LIMIT_S) -> Iterator[None]:
                     f"the volumes cannot be frozen: {process.said.strip() or 'they took too long'}",
                     "`fsfreeze --unfreeze` what another program has frozen, then try again",
                 )
-            yield
+            yield barrier
         finally:
             try:
                 process.close_input()
+                barrier.held_s = float(next(process.lines, "") or 0)
                 code = process.wait()
             finally:
                 thaw_all(paths)  # in case it was killed

@@ -9,6 +9,7 @@ making/<volume>/, leaving/                                  volumes being made; 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,6 +65,11 @@ class Layout:
     def records(self) -> list[VolumeRecord]:
         """Of all volumes, by name. What is not ours is not among them."""
         found = sorted(self.volumes.glob("*/volume.json")) if self.volumes.is_dir() else []
+        return [VolumeRecord.model_validate_json(path.read_bytes()) for path in found]
+
+    def coming(self) -> list[VolumeRecord]:
+        """Of volumes whose content is being received."""
+        found = sorted(self.making.glob("*/volume.json"))
         return [VolumeRecord.model_validate_json(path.read_bytes()) for path in found]
 
     def snapshot(self, volume: str, snapshot: str) -> Path:
@@ -126,6 +132,17 @@ def persist(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def claimed(directory: Path) -> int | None:
+    """A descriptor that keeps others from claiming the directory until it is closed; None when somebody else has it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def remove_tree(path: Path) -> None:

@@ -5,18 +5,20 @@ Truth is on the things: a volume is what lies in the pool's file system (layout.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stampede.blocks.sealed_files import one_at_a_time
-from stampede.blocks.volumes import ext4, loops, mounts, snapshots
+from stampede.blocks.volumes import ext4, mounts, snapshots
 from stampede.blocks.volumes.freezing import thaw_all
 from stampede.blocks.volumes.ground import Ground
-from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, move, persist, remove_tree, write
+from stampede.blocks.volumes.images import Images
+from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, move, persist, remove_tree, write
 from stampede.blocks.volumes.recovery import finish_restore, fit, settle
-from stampede.errors import BadInput, DaemonError, Foreign, Refused, StampedeError
+from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
 from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
 from stampede.volumes.names import check_volume_name, snapshot_id
@@ -38,6 +40,7 @@ class ImagePool:
         self._settings = settings or PoolSettings()
         self._ground = Ground(places, self._settings)
         self._layout = Layout(places.pool)
+        self._images = Images(places.volumes, self._layout, self._ground)
 
     def ensure_pool(self) -> PoolStatus:
         with self._changing(make=True):
@@ -55,17 +58,17 @@ class ImagePool:
                 raise Foreign(
                     f"volume {wanted.name} is of stack {record.stack}, not of {wanted.stack}", "give it another name"
                 )
-            self._mount(record)
+            self._images.mount(record)
             return self._found(record)
 
     def mount(self, volume: str) -> Path:
         with self._changing():
-            return self._mount(self._layout.known(volume))
+            return self._images.mount(self._layout.known(volume))
 
     def unmount(self, volume: str) -> bool:
         with self._changing():
             self._layout.known(volume)
-            return self._unmount(volume)
+            return self._images.unmount(volume)
 
     def snapshot(
         self,
@@ -88,7 +91,7 @@ class ImagePool:
                 self._layout,
                 self._ground,
                 records,
-                {one.name: self._place(one.name) for one in records if self._is_mounted(one.name)},
+                {one.name: self._images.place(one.name) for one in records if self._images.is_mounted(one.name)},
                 named=named or snapshot_id(now, taken),
                 now=now,
                 labels=labels or {},
@@ -124,8 +127,32 @@ class ImagePool:
                 self._make(record, lambda image: self._copy(source, image, size))
             elif (record.stack, record.origin) != (new.stack, origin):
                 raise Refused(f"there is a volume {new.name} already", "give the clone another name")
-            self._mount(record)
+            self._images.mount(record)
             return self._found(record)
+
+    @contextmanager
+    def receive(self, new: WantedVolume) -> Iterator[Path]:
+        check_volume_name(new.name)
+        size, making = volume_size(new.size_bytes), self._layout.making / new.name
+        with self._changing(make=True):
+            if self._layout.record(new.name):
+                raise Refused(f"there is a volume {new.name} already", "restore to another name")
+            record = self._recorded(new, size)
+            making.mkdir(mode=0o700)
+            claim = claimed(making)
+        assert claim is not None
+        try:
+            write(making / "volume.json", record)
+            with (making / "image").open("xb") as file:
+                file.truncate(size)
+            yield making / "image"
+            with self._changing():
+                persist(making / "image")
+                move(making, self._layout.volume(new.name))
+                self._images.mount(record)
+        finally:
+            remove_tree(making)
+            os.close(claim)
 
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         with self._changing():
@@ -133,7 +160,7 @@ class ImagePool:
             self._layout.known_snapshot(volume, snapshot)
             taken = {one.id for one in self._layout.snapshots(volume)}
             if safety not in taken:
-                self._unmount(volume)
+                self._images.unmount(volume)
                 now = self._now()
                 keeping = Snapshot(
                     id=safety or snapshot_id(now, taken),
@@ -148,7 +175,7 @@ class ImagePool:
                 )
                 write(self._layout.restore(volume), RestoreUnderWay(snapshot=snapshot, safety=keeping))
                 safety = finish_restore(self._layout, self._ground, record).id
-            self._mount(record)
+            self._images.mount(record)
             return self._layout.known_snapshot(volume, safety)
 
     def resize(self, volume: str, size_bytes: int) -> FoundManagedVolume:
@@ -162,25 +189,25 @@ class ImagePool:
                 )
             if size > record.size_bytes:
                 self._refuse_too_much(size - record.size_bytes, f"growing {volume} to {human(size)}")
-            self._grow(record, size)
+            self._images.grow(record, size)
             record = record.model_copy(update={"size_bytes": size})
             write(self._layout.volume(volume) / "volume.json", record)
-            self._mount(record)
+            self._images.mount(record)
             return self._found(record)
 
     def trim(self, volume: str) -> int:
         self._ground.find()
         self._layout.known(volume)
-        if not self._is_mounted(volume):
+        if not self._images.is_mounted(volume):
             raise Refused(f"{volume} is not mounted", "only a mounted volume can be trimmed")
-        return mounts.trim(self._place(volume))
+        return mounts.trim(self._images.place(volume))
 
     def remove_volume(self, volume: str) -> bool:
         with self._changing():
             self._layout.record(volume)
-            self._unmount(volume)
+            self._images.unmount(volume)
             removed = self._layout.discard(self._layout.volume(volume))
-            mounts.remove_mount_point(self._place(volume))
+            mounts.remove_mount_point(self._images.place(volume))
             return removed
 
     def volumes(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
@@ -195,12 +222,12 @@ class ImagePool:
         if not self._ground.find():
             return ()
         found = []
-        thaw_all(self._place(one.name) for one in self._layout.records() if self._is_mounted(one.name))
+        thaw_all(self._images.place(one.name) for one in self._layout.records() if self._images.is_mounted(one.name))
         with self._changing():
             for record in self._layout.records():
                 trouble = ""
                 try:
-                    self._mount(record)
+                    self._images.mount(record)
                 except (StampedeError, OSError) as error:
                     trouble = str(error)
                 found.append(self._found(record, trouble))
@@ -219,6 +246,8 @@ class ImagePool:
 
     def _recorded(self, wanted: WantedVolume, size: int) -> VolumeRecord:
         """The record of a new volume, for which there is room. Raises: Refused."""
+        if (self._layout.making / wanted.name).exists():
+            raise Refused(f"volume {wanted.name} is being restored from elsewhere", "wait for that, or cancel it")
         if self._status().pressure != "none":
             raise Refused(f"the pool of {self._host} is too full for another volume", "remove snapshots or volumes")
         self._refuse_too_much(size, f"volume {wanted.name} of {human(size)}")
@@ -228,7 +257,6 @@ class ImagePool:
 
     def _make(self, record: VolumeRecord, fill: Callable[[Path], None]) -> None:
         making = self._layout.making / record.name
-        remove_tree(making)
         making.mkdir(mode=0o700)
         fill(making / "image")
         persist(making / "image")
@@ -239,101 +267,27 @@ class ImagePool:
         self._ground.clone(self._layout.snapshot(source.volume, source.id) / "image", image)
         fit(image, size, source.volume)
 
-    def _mount(self, record: VolumeRecord) -> Path:
-        place = self._place(record.name)
-        if not self._is_mounted(record.name):
-            if trouble := self._trouble(record):
-                raise DaemonError(f"volume {record.name} is not mounted: {trouble}", "restore a snapshot or a backup")
-            image = self._layout.image(record.name)
-            loops.refuse_attached(image)
-            self._mend(image, record.name)
-            mounts.ensure_mount_point(place)
-            with loops.attached(image, direct_io=self._ground.direct_io) as device:
-                mounts.mount(device, place, "ext4", ext4.MOUNT_OPTIONS)
-        (place / ext4.DATA).mkdir(mode=0o755, exist_ok=True)
-        return place / ext4.DATA
-
-    def _unmount(self, volume: str) -> bool:
-        if not self._is_mounted(volume):
-            return False
-        mounts.unmount(self._place(volume))
-        return True
-
-    def _mend(self, image: Path, volume: str) -> None:
-        """On a clone, so that an image whose file system cannot be mended stays what it was."""
-        superblock = ext4.read(image)
-        if superblock and superblock.clean:
-            return
-        fresh = image.with_name("image.mending")
-        fresh.unlink(missing_ok=True)
-        self._ground.clone(image, fresh)
-        try:
-            ext4.mend(fresh, volume)
-        except ext4.Damaged:
-            fresh.unlink()
-            raise
-        persist(fresh)
-        move(fresh, image)
-
-    def _grow(self, record: VolumeRecord, size: int) -> None:
-        image, place = self._layout.image(record.name), self._place(record.name)
-        if image.stat().st_size < size:
-            with image.open("r+b") as file:
-                file.truncate(size)
-        found = mounts.mount_at(place)
-        if found:
-            device = Path(found.source)
-            loops.adopt_size(device)
-            if ext4.grow_mounted(device):
-                return
-            try:
-                self._unmount(record.name)
-            except Refused as error:
-                raise Refused(
-                    f"{record.name} cannot grow while it is in use: this kernel lets nobody do that ({error.message})",
-                    "stop the containers that use it",
-                ) from error
-        self._mend(image, record.name)
-        ext4.grow(image)
-
-    def _place(self, volume: str) -> Path:
-        return self._places.volumes / check_volume_name(volume)
-
-    def _is_mounted(self, volume: str) -> bool:
-        """Whether its own image is. Raises: Foreign when something else is mounted in its place."""
-        found = mounts.mount_at(self._place(volume))
-        if found and loops.device_of(self._layout.image(volume)) != Path(found.source):
-            raise Foreign(f"{found.source} is mounted on {found.path}, not the volume", f"umount {found.path}")
-        return found is not None
-
-    def _trouble(self, record: VolumeRecord) -> str:
-        image = self._layout.image(record.name)
-        if not image.is_file():
-            return "its image is gone"
-        superblock = ext4.read(image)
-        if superblock and image.stat().st_size < superblock.size_bytes:
-            return f"its image was cut off: {image.stat().st_size} bytes of {superblock.size_bytes} are left"
-        return ""
-
     def _found(self, record: VolumeRecord, trouble: str = "") -> FoundManagedVolume:
         image, mounted = self._layout.image(record.name), False
         try:
-            mounted = self._is_mounted(record.name)
+            mounted = self._images.is_mounted(record.name)
         except Foreign as error:
             trouble = str(error)
         return FoundManagedVolume(
             **record.model_dump(),
             host=self._host,
             used_bytes=image.stat().st_blocks * 512 if image.is_file() else 0,
-            data=str(self._place(record.name) / ext4.DATA),
+            data=str(self._images.place(record.name) / ext4.DATA),
             mounted=mounted,
             snapshots=len(self._layout.snapshots(record.name)),
-            trouble=trouble or self._trouble(record),
+            trouble=trouble or self._images.trouble(record),
         )
 
     def _refuse_too_much(self, more: int, what: str) -> None:
-        sizes = [one.size_bytes for one in self._layout.records()]
-        refuse_too_much(more, what, self._promisable(), sizes, self._settings)
+        refuse_too_much(more, what, self._promisable(), self._promised(), self._settings)
+
+    def _promised(self) -> list[int]:
+        return [one.size_bytes for one in (*self._layout.records(), *self._layout.coming())]
 
     def _promisable(self) -> int:
         """How many bytes volumes can come to have, all together.
@@ -350,7 +304,6 @@ class ImagePool:
     def _status(self) -> PoolStatus:
         size, used = self._ground.sizes()
         records = self._layout.records()
-        sizes = [one.size_bytes for one in records]
         plain = self._ground.driver == "plain"
         return PoolStatus(
             host=self._host,
@@ -359,8 +312,8 @@ class ImagePool:
             dedicated=self._ground.dedicated,
             size_bytes=size,
             used_bytes=used,
-            reserved_bytes=reserved(sizes, self._settings),
-            room_bytes=room(self._promisable(), sizes, self._settings),
+            reserved_bytes=reserved(self._promised(), self._settings),
+            room_bytes=room(self._promisable(), self._promised(), self._settings),
             volumes=len(records),
             snapshots=sum(len(self._layout.snapshots(one.name)) for one in records),
             pressure=pressure(used, size),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from stampede.blocks.volumes import ext4, mounts
 from stampede.blocks.volumes.ground import Ground
-from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, entries, move, persist, remove_tree, write
+from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, entries, move, persist, remove_tree, write
 from stampede.volumes.models import Snapshot, VolumeRecord
 
 
@@ -17,7 +18,10 @@ def settle(layout: Layout, ground: Ground, mounted_at: Path) -> None:
     """
     layout.ensure()
     for left in (*entries(layout.making), *entries(layout.leaving)):
-        remove_tree(left)
+        claim = claimed(left)
+        if claim is not None:  # else somebody is still writing it
+            remove_tree(left)
+            os.close(claim)
     records = layout.records()
     for record in records:
         for unfinished in layout.volume(record.name).glob("snapshots/.*"):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from stampede.blocks.volumes import mounts
-from stampede.blocks.volumes.freezing import LIMIT_S, frozen
+from stampede.blocks.volumes.freezing import LIMIT_S, Barrier, frozen
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.layout import Layout, persist, remove_tree, write
 from stampede.blocks.volumes.recovery import publish
@@ -44,13 +44,12 @@ def take(
     try:
         for place in staging.values():
             place.mkdir(mode=0o700, parents=True)
-        with _quiet(tuple(mounted.values()), still, _limit_s(layout, ground, records)):
-            stalls, began = {}, time.monotonic()
+        stalls = {}
+        with _quiet(tuple(mounted.values()), still, _limit_s(layout, ground, records)) as barrier:
             for name, place in staging.items():
                 at = time.monotonic()
                 ground.clone(layout.image(name), place / "image")
                 stalls[name] = time.monotonic() - at
-            whole = time.monotonic() - began
     except BaseException:
         for place in staging.values():
             remove_tree(place)
@@ -65,7 +64,7 @@ def take(
             consistency=_consistency(one.name in mounted, still),
             together=tuple(staging),
             extents=extents[one.name],
-            stall_s=round(whole if still else stalls[one.name], 6) if one.name in mounted else 0.0,
+            stall_s=round(barrier.held_s if still else stalls[one.name], 6) if one.name in mounted else 0.0,
             labels=dict(labels),
         )
         for one in records
@@ -79,15 +78,15 @@ def take(
 
 
 @contextmanager
-def _quiet(paths: tuple[Path, ...], still: bool, limit_s: float) -> Iterator[None]:
+def _quiet(paths: tuple[Path, ...], still: bool, limit_s: float) -> Iterator[Barrier]:
     """Either nothing is written while the context is open, or what was written before it is on the disk."""
     if still and paths:
-        with frozen(paths, limit_s):
-            yield
+        with frozen(paths, limit_s) as barrier:
+            yield barrier
     else:
         for path in paths:
             mounts.sync(path)
-        yield
+        yield Barrier()
 
 
 def _limit_s(layout: Layout, ground: Ground, records: Sequence[VolumeRecord]) -> float:

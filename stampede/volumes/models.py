@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from stampede.frozen import Frozen
 
 Driver = Literal["xfs", "btrfs", "reflink", "plain"]
@@ -109,5 +111,5 @@ class PoolSettings(Frozen):
 
     driver: Literal["auto", "xfs", "btrfs", "plain"] = "auto"
     size_bytes: int | None = None
-    overcommit: float = 1.0
-    snapshot_reserve: float = 0.2
+    overcommit: float = Field(default=1.0, ge=1, le=100)
+    snapshot_reserve: float = Field(default=0.2, ge=0, le=10)

