@@ -14,7 +14,7 @@ from stampede import programs
 from stampede.blocks import extents
 from stampede.blocks.volumes import loops, mounts
 from stampede.blocks.volumes.layout import move, persist
-from stampede.errors import DaemonError, Foreign
+from stampede.errors import DaemonError, Foreign, StampedeError
 from stampede.places import Places
 from stampede.volumes.models import Driver, PoolSettings
 from stampede.volumes.room import human, pool_size
@@ -112,17 +112,21 @@ class Ground:
 
     def _make_file(self, kind: str) -> None:
         """Under its name the file is whole; one that was left half made is made anew."""
-        free = os.statvfs(self.file.parent)
-        size = pool_size(free.f_bavail * free.f_frsize, self._settings)
         fresh = self.file.with_name(f".{self.file.name}.new")
         fresh.unlink(missing_ok=True)
+        free = os.statvfs(self.file.parent)
+        size = pool_size(free.f_bavail * free.f_frsize, self._settings)
         with fresh.open("xb") as file:
             try:
                 os.posix_fallocate(file.fileno(), 0, size)
             except OSError as error:
                 fresh.unlink()
                 raise DaemonError(f"{human(size)} cannot be set aside for {self.file}: {error.strerror}") from error
-        programs.run([*_MAKE[kind], fresh], timeout_s=600)
+        try:
+            programs.run([*_MAKE[kind], fresh], timeout_s=600)
+        except StampedeError:
+            fresh.unlink()  # it has taken much of the disk
+            raise
         persist(fresh)
         move(fresh, self.file)
 

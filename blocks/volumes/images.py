@@ -81,6 +81,9 @@ class Images:
         superblock = ext4.read(image)
         if superblock and image.stat().st_size < superblock.size_bytes:
             return f"its image was cut off: {image.stat().st_size} bytes of {superblock.size_bytes} are left"
+        found = mounts.mount_at(self.place(record.name))
+        if found and found.read_only:
+            return "its file system found itself damaged and can only be read: stop what uses it, then mount it again"
         return ""
 
     def _mend(self, image: Path, volume: str) -> None:

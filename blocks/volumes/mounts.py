@@ -27,12 +27,16 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Mount(NamedTuple):
-    """A line of mountinfo. `device` is major:minor of the file system, the same for all its mounts."""
+    """A line of mountinfo. `device` is major:minor of the file system, the same for all its mounts.
+
+    `read_only` is said of the file system too: ext4 becomes so when it finds itself damaged.
+    """
 
     device: str
     path: Path
     kind: str
     source: str
+    read_only: bool = False
 
 
 def mounts(process: str = "self") -> list[Mount]:
@@ -175,8 +179,9 @@ def _opened(path: Path) -> Iterator[int]:
 
 def _parsed(line: str) -> Mount:
     before, _, after = line.partition(" - ")
-    fields, (kind, source) = before.split(" "), after.split(" ")[:2]
-    return Mount(fields[2], Path(_unescaped(fields[4])), kind, _unescaped(source))
+    fields, (kind, source, options) = before.split(" "), after.split(" ")[:3]
+    read_only = "ro" in options.split(",")
+    return Mount(fields[2], Path(_unescaped(fields[4])), kind, _unescaped(source), read_only)
 
 
 def _unescaped(text: str) -> str:

@@ -13,10 +13,10 @@ import pytest
 from stampede.blocks.volumes import ImagePool, loops, mounts
 from stampede.errors import BadInput, DaemonError, Foreign, Refused
 from stampede.places import Places
-from stampede.programs import run
+from stampede.programs import ProgramMissing, run
 from stampede.volumes.models import FoundManagedVolume, PoolSettings
 from stampede.volumes.room import GIB, MIB
-from tests.lab.pools import clean_up, running_pool, wanted
+from tests.lab.pools import SETTINGS, clean_up, running_pool, wanted
 
 pytestmark = pytest.mark.functional
 
@@ -207,6 +207,23 @@ def test_an_overcommitted_pool_promises_more_than_it_has(places: Places) -> None
             pool.ensure_volume(wanted(name, mib=400))
         with pytest.raises(Refused):
             pool.ensure_volume(wanted("shop_c", mib=400))
+
+
+def test_a_pool_that_could_not_be_made_does_not_keep_the_disk(
+    places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramMissing, match=r"mkfs\.xfs"):
+        ImagePool(places, "h1", SETTINGS["xfs"]).ensure_pool()
+    assert sorted(path.name for path in places.state.iterdir()) == ["pool", "pool.lock"]
+
+
+def test_a_file_system_that_became_read_only_is_said(pool: ImagePool, image: Path, places: Places) -> None:
+    run(["mount", "-o", "remount,ro", places.volumes / "shop_a"])
+    assert "can only be read" in found(pool).trouble
+    pool.unmount("shop_a")
+    pool.mount("shop_a")
+    assert found(pool).trouble == ""
 
 
 def test_the_size_of_a_volume_is_a_limit(pool: ImagePool, image: Path) -> None:
