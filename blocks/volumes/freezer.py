@@ -5,8 +5,8 @@
 Prints `frozen` when all are, and at its end for how many seconds the first of them was. It holds them until its stdin
 ends, it gets SIGTERM, or SECONDS have passed since it started. Whoever dies while a file system is frozen leaves every
 writer hanging, unkillably; so this one has next to nothing to die of: no imports but the interpreter's own, and it
-watches its clock while it still freezes. One at a time has a mount: a later one waits until an earlier one is gone,
-which might thaw it otherwise.
+watches its clock while it still freezes. Freezing takes the kernel some 30 ms, so all are frozen side by side. One
+process at a time has a mount: a later one waits until an earlier one is gone, which might thaw it otherwise.
 
 Exit code 0: thawed because it was told to. 3: time was up. 4: something cannot be frozen; said on stderr. 5: somebody
 else has thawed one of them before.
@@ -26,25 +26,39 @@ TOLD, TIME_UP, CANNOT, BROKEN = 0, 3, 4, 5
 
 
 class _Barrier:
-    """File systems that are frozen together. Two threads share it: one freezes, which can block; one watches."""
+    """File systems that are frozen together: a thread for each, since freezing can block, and one that watches."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
+        self.over = self.broken = False
+        self.refused = ""
         self._turn = _thread.allocate_lock()
         self._frozen: list[int] = []
-        self.over = self.broken = False
 
-    def add(self, mount: str) -> bool:
-        """Freezes one more; False when all are to be thawed by now, and then this one is as well."""
-        descriptor = os.open(mount, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self.began = self.began or time.monotonic()
-        fcntl.ioctl(descriptor, _FREEZE, 0)
-        with self._turn:
-            self._frozen.append(descriptor)
-        if self.over:
-            self.thaw()
-        return not self.over
+    def freeze(self, mounts: dict[str, int]) -> bool:
+        """Freezes all of them, open as descriptors; False if they are thawed by now, or one could not be frozen."""
+        self.began = time.monotonic()
+        ends = []
+        for mount, descriptor in mounts.items():
+            end = _thread.allocate_lock()
+            end.acquire()
+            ends.append(end)
+            _thread.start_new_thread(self._add, (mount, descriptor, end))
+        for end in ends:
+            end.acquire()
+        return not self.over and not self.refused
+
+    def _add(self, mount: str, descriptor: int, end: "_thread.LockType") -> None:
+        try:
+            fcntl.ioctl(descriptor, _FREEZE, 0)
+        except OSError as error:
+            self.refused = f"{mount}: {error.strerror}"
+        else:
+            with self._turn:
+                self._frozen.append(descriptor)
+            if self.over:
+                self.thaw()
+        end.release()
 
     def thaw(self) -> None:
         """Afterwards none of them is frozen, and none that is added later stays so."""
@@ -61,14 +75,21 @@ class _Barrier:
 
 
 def _watch(barrier: _Barrier, seconds: float, wakeup: int, done: "_thread.LockType", code: list[int]) -> None:
-    end = time.monotonic() + seconds
     poll = select.poll()
     poll.register(0, select.POLLIN | select.POLLHUP)
     poll.register(wakeup, select.POLLIN)
-    ready = poll.poll(max(0.0, end - time.monotonic()) * 1000)
+    ready = poll.poll(seconds * 1000)
     barrier.thaw()
     code[0] = TOLD if ready else TIME_UP
     done.release()
+
+
+def _claimed(mounts: list[str]) -> dict[str, int]:
+    """The mounts as descriptors that no other freezer has; in order, so that two never wait for each other."""
+    claimed = {mount: os.open(mount, os.O_RDONLY) for mount in sorted(set(mounts))}
+    for descriptor in claimed.values():
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return claimed
 
 
 def _say(line: bytes) -> bool:
@@ -89,17 +110,17 @@ def main() -> int:
     barrier, code, done = _Barrier(), [TIME_UP], _thread.allocate_lock()
     done.acquire()
     _thread.start_new_thread(_watch, (barrier, seconds, wakeup, done, code))
-    for mount in mounts:
-        try:
-            if not barrier.add(mount):
-                break
-        except OSError as error:
-            barrier.thaw()
-            sys.stderr.write(f"{mount}: {error.strerror}\n")
-            return CANNOT
-    else:
-        if not _say(b"frozen\n"):
-            barrier.thaw()
+    try:
+        frozen = barrier.freeze(_claimed(mounts))
+    except OSError as error:
+        barrier.refused, frozen = f"{error.filename}: {error.strerror}", False
+    if not frozen or not _say(b"frozen\n"):
+        barrier.thaw()
+    if barrier.refused:
+        sys.stderr.write(barrier.refused + "\n")
+        return CANNOT
+    if not frozen:
+        return TIME_UP
     done.acquire()
     barrier.thaw()
     _say(b"%.6f\n" % (barrier.ended - barrier.began))
