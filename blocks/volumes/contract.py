@@ -108,6 +108,14 @@ class VolumePool(Protocol):
         """
         ...
 
+    def compact(self, volume: str) -> FoundManagedVolume:
+        """Afterwards its image lies in few extents, so that snapshots of it are quick again; it is mounted.
+
+        It shares nothing with its snapshots any more, so all of it takes room anew. Raises: Refused while something
+        uses it, or when the pool has no room for that.
+        """
+        ...
+
     def trim(self, volume: str) -> int:
         """Gives room of deleted files back to the pool; returns how many bytes that may be. It must be mounted."""
         ...

@@ -195,6 +195,20 @@ class ImagePool:
             self._images.mount(record)
             return self._found(record)
 
+    def compact(self, volume: str) -> FoundManagedVolume:
+        with self._changing():
+            record, image = self._layout.known(volume), self._layout.image(volume)
+            size, used = self._ground.sizes()
+            if pressure(used + image.stat().st_blocks * 512, size) != "none":
+                raise Refused(f"the pool of {self._host} has no room to compact {volume}", "remove snapshots first")
+            self._images.unmount(volume)
+            fresh = image.with_name("image.compact")
+            self._ground.rewrite(image, fresh)
+            persist(fresh)
+            move(fresh, image)
+            self._images.mount(record)
+            return self._found(record)
+
     def trim(self, volume: str) -> int:
         self._ground.find()
         self._layout.known(volume)

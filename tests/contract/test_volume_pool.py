@@ -352,6 +352,19 @@ def test_a_removed_volume_is_gone_with_its_snapshots(host: Host) -> None:
     assert (found.snapshots, list(Path(found.data).iterdir())) == (0, [])
 
 
+def test_a_compacted_volume_has_what_it_had_and_so_have_its_snapshots(host: Host) -> None:
+    make(host, content="before")
+    taken = host.pool.snapshot(["shop_uploads"])[0]
+    write(host, "after")
+    with host.in_use("shop_uploads"), pytest.raises(Refused, match="in use"):
+        host.pool.compact("shop_uploads")
+    for _ in range(2):
+        assert host.pool.compact("shop_uploads").mounted
+    assert read(host) == "after"
+    host.pool.restore("shop_uploads", taken.id)
+    assert read(host) == "before"
+
+
 def test_trimming_needs_a_mounted_volume_and_changes_nothing_in_it(host: Host) -> None:
     make(host, content="kept")
     assert host.pool.trim("shop_uploads") >= 0

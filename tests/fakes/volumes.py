@@ -158,6 +158,15 @@ class FakeVolumePool:
         self.mounted.add(volume)
         return self._found(volume)
 
+    def compact(self, volume: str) -> FoundManagedVolume:
+        self._known(volume)
+        if pressure(self.used_bytes, self.size_bytes) != "none":
+            raise Refused("the pool has no room for that")
+        self._refuse_busy(volume)
+        self.extents.pop(volume, None)
+        self.mounted.add(volume)
+        return self._found(volume)
+
     def trim(self, volume: str) -> int:
         if self._known(volume).name not in self.mounted:
             raise Refused(f"{volume} is not mounted")

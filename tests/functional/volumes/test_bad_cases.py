@@ -250,6 +250,32 @@ def test_a_scattered_image_is_not_snapshot_beyond_the_budget(pool: ImagePool, im
     assert len(pool.snapshots("shop_a")) == 1
 
 
+def test_compacting_makes_the_extents_of_a_scattered_image_few_again(pool: ImagePool, image: Path) -> None:
+    with (Path(found(pool).data) / "big").open("wb") as file:
+        file.write(os.urandom(16 * MIB))
+        os.fsync(file.fileno())
+        pool.snapshot(["shop_a"])
+        for at in range(0, 16 * MIB, 32768):
+            os.pwrite(file.fileno(), os.urandom(4096), at)
+        os.fsync(file.fileno())
+    scattered = pool.snapshot(["shop_a"])[0].extents
+    pool.compact("shop_a")
+    assert scattered > 1000
+    assert pool.snapshot(["shop_a"])[0].extents < 100
+
+
+def test_a_pool_without_room_for_it_does_not_compact(pool: ImagePool, image: Path, places: Places) -> None:
+    size = os.statvfs(places.pool).f_blocks * 4096
+    filler = places.pool / "filler"
+    with filler.open("wb") as file:
+        used = (os.statvfs(places.pool).f_blocks - os.statvfs(places.pool).f_bavail) * 4096
+        os.posix_fallocate(file.fileno(), 0, int(size * 0.845) - used)
+    with pytest.raises(Refused, match="no room to compact"):
+        pool.compact("shop_a")
+    filler.unlink()
+    assert found(pool).mounted
+
+
 def test_several_volumes_are_snapshot_at_one_point_in_time(pool: ImagePool) -> None:
     """One writer appends n to a, then to b: at any one moment b is not ahead of a, and at most one behind."""
     names = ("shop_a", "shop_b")

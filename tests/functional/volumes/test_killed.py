@@ -157,6 +157,15 @@ def test_cloning(steps: Steps) -> None:
         steps.pool.remove_volume("copy")
 
 
+def test_compacting(steps: Steps) -> None:
+    steps.pool.ensure_volume(wanted("shop_a"))
+    write(steps.pool, "kept")
+    for _ in steps:
+        steps.kill("pool.compact('shop_a')")
+        assert steps.pool.compact("shop_a").trouble == ""
+        assert (read(steps.pool), leftovers(steps.places)) == ("kept", [])
+
+
 def test_receiving(steps: Steps) -> None:
     steps.pool.ensure_pool()
     for _ in steps:
