@@ -6,7 +6,6 @@ Sources: mke2fs(8), e2fsck(8) for its exit codes, resize2fs(8), Documentation/fi
 from __future__ import annotations
 
 import struct
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +38,13 @@ def make(image: Path, size_bytes: int) -> None:
     """
     with image.open("wb") as file:
         file.truncate(size_bytes)
-    with tempfile.TemporaryDirectory(prefix="st-volume-") as template:
-        (Path(template) / DATA).mkdir(mode=0o755)
-        options = ["-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
-        programs.run(["mkfs.ext4", *options, "-d", template, image], timeout_s=600)
+    template = image.with_name(f"{image.name}.template")  # beside it, so that whoever clears up after a kill finds it
+    (template / DATA).mkdir(parents=True, exist_ok=True)
+    (template / DATA).chmod(0o755)  # whatever our umask is
+    options = ["-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
+    programs.run(["mkfs.ext4", *options, "-d", template, image], timeout_s=600)
+    (template / DATA).rmdir()
+    template.rmdir()
 
 
 def read(image: Path) -> Superblock | None:

@@ -226,6 +226,15 @@ def test_a_file_system_that_became_read_only_is_said(pool: ImagePool, image: Pat
     assert found(pool).trouble == ""
 
 
+def test_a_new_volume_is_open_to_users_of_containers_whatever_the_umask(pool: ImagePool) -> None:
+    before = os.umask(0o077)
+    try:
+        data = Path(pool.ensure_volume(wanted("shop_a")).data)
+    finally:
+        os.umask(before)
+    assert [oct(path.stat().st_mode & 0o777) for path in (data, data.parent)] == ["0o755", "0o755"]
+
+
 def test_the_size_of_a_volume_is_a_limit(pool: ImagePool, image: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         (Path(found(pool).data) / "big").write_bytes(bytes(40 * MIB))
