@@ -20,6 +20,8 @@ class Places:
     state/server    Prefect's home and database, the API password and the encryption key (0600)
     state/host      what this host keeps: revisions it runs, fencing numbers, haproxy.cfg, encrypted secrets
     state/logs      of the background services
+    state/pool      images of managed volumes and their snapshots; state/pool.img is mounted there if need be
+    state/volumes   where managed volumes are mounted
     run             sockets and pid files; run/files holds configs and secrets in memory
     """
 
@@ -62,6 +64,18 @@ class Places:
     @property
     def logs(self) -> Path:
         return self.state / "logs"
+
+    @property
+    def pool(self) -> Path:
+        return self.state / "pool"
+
+    @property
+    def pool_file(self) -> Path:
+        return self.state / "pool.img"
+
+    @property
+    def volumes(self) -> Path:
+        return self.state / "volumes"
 
     @property
     def files(self) -> Path:

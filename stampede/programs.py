@@ -90,6 +90,15 @@ class Running:
         """It has been asked to end, with SIGTERM; a no-op when it has ended."""
         self._process.terminate()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close_input(self) -> None:
+        """Afterwards it has read all there is on its stdin; a no-op when it has none."""
+        if self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.close()
+
     def wait(self) -> int:
         """Its exit code, once it has ended."""
         return self._process.wait()
@@ -97,10 +106,15 @@ class Running:
 
 @contextmanager
 def running(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, merge_errors: bool = False
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    merge_errors: bool = False,
+    stdin: bool = False,
 ) -> Iterator[Running]:
-    """A program that runs while the context is open, without input; ended with SIGTERM, after 5 s with SIGKILL.
+    """A program that runs while the context is open; ended with SIGTERM, after 5 s with SIGKILL.
 
+    It has no input; with `stdin` it has a pipe that is empty until `close_input`, or until we are gone.
     With `merge_errors` what it prints on stderr is among its `lines`, in order.
 
     Raises: ProgramMissing.
@@ -110,7 +124,7 @@ def running(
         try:
             process = subprocess.Popen(
                 words,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merge_errors else errors,
                 env=env,
@@ -128,5 +142,6 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()

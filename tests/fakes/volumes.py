@@ -1,0 +1,279 @@
+"""A pool of plain directories that keeps the promises of `VolumePool`; tests/contract/test_volume_pool.py holds it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stampede.errors import BadInput, Foreign, Refused, UnknownName
+from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
+from stampede.volumes.names import check_snapshot_id, check_volume_name, snapshot_id
+from stampede.volumes.room import MIB, pressure, refuse_too_much, reserved, room, volume_size
+from stampede.volumes.stall import BUDGET_S, refuse_long_stall
+
+
+class FakeVolumePool:
+    """Volumes are directories below `root`. `busy` are volumes that something uses, `extents` how scattered they are.
+
+    `used_bytes` is what the pool of `size_bytes` says it holds; `troubles` are volumes that cannot be mounted.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        host: str = "h1",
+        settings: PoolSettings | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.busy: set[str] = set()
+        self.mounted: set[str] = set()
+        self.extents: dict[str, int] = {}
+        self.troubles: dict[str, str] = {}
+        self.size_bytes, self.used_bytes = 400 * MIB, 0
+        self._root, self._host, self._now = root, host, now
+        self._settings = settings or PoolSettings()
+        self._made = False
+        self._records: dict[str, VolumeRecord] = {}
+        self._coming: dict[str, int] = {}
+        self._snapshots: dict[str, dict[str, Snapshot]] = {}
+
+    def ensure_pool(self) -> PoolStatus:
+        self._made = True
+        return self._status()
+
+    def ensure_volume(self, wanted: WantedVolume) -> FoundManagedVolume:
+        check_volume_name(wanted.name)
+        size = volume_size(wanted.size_bytes)
+        self._made = True
+        record = self._records.get(wanted.name)
+        if record is None:
+            self._add(wanted, size)
+            self._data(wanted.name).mkdir(parents=True)
+        elif record.stack != wanted.stack:
+            raise Foreign(f"volume {wanted.name} is of stack {record.stack}")
+        self.mounted.add(wanted.name)
+        return self._found(wanted.name)
+
+    def mount(self, volume: str) -> Path:
+        self._known(volume)
+        self.mounted.add(volume)
+        return self._data(volume)
+
+    def unmount(self, volume: str) -> bool:
+        self._known(volume)
+        self._refuse_busy(volume)
+        was = volume in self.mounted
+        self.mounted.discard(volume)
+        return was
+
+    def snapshot(
+        self,
+        volumes: Sequence[str],
+        *,
+        named: str = "",
+        labels: Mapping[str, str] | None = None,
+        freeze: bool = False,
+        budget_s: float = BUDGET_S,
+    ) -> tuple[Snapshot, ...]:
+        names = sorted(set(volumes))
+        taken = {one for name in names for one in self._snapshots[self._known(name).name]}
+        if named and named in taken:
+            return tuple(self._snapshot(name, named) for name in names)
+        if self._status().pressure == "hard":
+            raise Refused("the pool is too full for a snapshot")
+        for name in names:
+            refuse_long_stall(name, self.extents.get(name, 1), budget_s)
+        made, still = named or snapshot_id(self._now(), taken), freeze or len(names) > 1
+        return tuple(self._take(name, made, still, names, labels or {}) for name in names)
+
+    def snapshots(self, volume: str) -> tuple[Snapshot, ...]:
+        return tuple(self._snapshots[self._known(volume).name].values())
+
+    def snapshot_image(self, volume: str, snapshot: str) -> Path:
+        return self._kept(self._snapshot(volume, snapshot))
+
+    def remove_snapshot(self, volume: str, snapshot: str) -> bool:
+        check_snapshot_id(snapshot)
+        return self._snapshots[self._known(volume).name].pop(snapshot, None) is not None
+
+    def clone(self, volume: str, snapshot: str, new: WantedVolume) -> FoundManagedVolume:
+        check_volume_name(new.name)
+        size, origin = volume_size(new.size_bytes), f"{volume}@{snapshot}"
+        source, record = self._snapshot(volume, snapshot), self._records.get(new.name)
+        if record is None:
+            if size < source.size_bytes:
+                raise BadInput(f"{new.name} cannot be smaller than {origin}")
+            self._add(new, size, origin)
+            shutil.copytree(self._kept(source), self._data(new.name))
+        elif (record.stack, record.origin) != (new.stack, origin):
+            raise Refused(f"there is a volume {new.name} already")
+        self.mounted.add(new.name)
+        return self._found(new.name)
+
+    @contextmanager
+    def receive(self, new: WantedVolume) -> Iterator[Path]:
+        check_volume_name(new.name)
+        size = volume_size(new.size_bytes)
+        if new.name in self._records or new.name in self._coming:
+            raise Refused(f"there is a volume {new.name} already")
+        self._refuse_full(new.name, size)
+        image = self._root / "making" / new.name
+        image.parent.mkdir(exist_ok=True)
+        with image.open("wb") as file:
+            file.truncate(size)
+        self._made = True
+        self._coming[new.name] = size
+        try:
+            yield image
+            del self._coming[new.name]
+            self._add(new, size)
+            self._data(new.name).mkdir(parents=True)
+            self.mounted.add(new.name)
+        finally:
+            self._coming.pop(new.name, None)
+            image.unlink()
+
+    def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
+        source = self._snapshot(volume, snapshot)
+        if safety not in self._snapshots[volume]:
+            self._refuse_busy(volume)
+            safety = safety or snapshot_id(self._now(), self._snapshots[volume])
+            self.mounted.discard(volume)
+            self._take(volume, safety, False, [volume], {"stampede.replaced-by": snapshot})
+            shutil.rmtree(self._data(volume))
+            shutil.copytree(self._kept(source), self._data(volume))
+        self.mounted.add(volume)
+        return self._snapshot(volume, safety)
+
+    def resize(self, volume: str, size_bytes: int) -> FoundManagedVolume:
+        size, record = volume_size(size_bytes), self._known(volume)
+        if size < record.size_bytes:
+            raise Refused(f"{volume} does not shrink")
+        if size > record.size_bytes:
+            refuse_too_much(size - record.size_bytes, volume, self.size_bytes, self._sizes(), self._settings)
+        self._records[volume] = record.model_copy(update={"size_bytes": size})
+        self.mounted.add(volume)
+        return self._found(volume)
+
+    def compact(self, volume: str) -> FoundManagedVolume:
+        self._known(volume)
+        if pressure(self.used_bytes, self.size_bytes) != "none":
+            raise Refused("the pool has no room for that")
+        self._refuse_busy(volume)
+        self.extents.pop(volume, None)
+        self.mounted.add(volume)
+        return self._found(volume)
+
+    def trim(self, volume: str) -> int:
+        if self._known(volume).name not in self.mounted:
+            raise Refused(f"{volume} is not mounted")
+        return 0
+
+    def remove_volume(self, volume: str) -> bool:
+        check_volume_name(volume)
+        if volume not in self._records:
+            return False
+        self._refuse_busy(volume)
+        shutil.rmtree(self._data(volume).parent)
+        self.mounted.discard(volume)
+        del self._records[volume], self._snapshots[volume]
+        return True
+
+    def volumes(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
+        return tuple(self._found(name) for name, one in sorted(self._records.items()) if stack in (None, one.stack))
+
+    def status(self) -> PoolStatus | None:
+        return self._status() if self._made else None
+
+    def bring_back(self) -> tuple[FoundManagedVolume, ...]:
+        self.mounted = set(self._records) - set(self.troubles)
+        return self.volumes()
+
+    def _add(self, wanted: WantedVolume, size: int, origin: str = "") -> None:
+        if wanted.name in self._coming:
+            raise Refused(f"volume {wanted.name} is being restored")
+        self._refuse_full(wanted.name, size)
+        self._records[wanted.name] = VolumeRecord(
+            name=wanted.name,
+            stack=wanted.stack,
+            size_bytes=size,
+            created=self._now(),
+            origin=origin,
+            labels=wanted.labels,
+        )
+        self._snapshots[wanted.name] = {}
+
+    def _refuse_full(self, name: str, size: int) -> None:
+        if self._status().pressure != "none":
+            raise Refused("the pool is too full for another volume")
+        refuse_too_much(size, name, self.size_bytes, self._sizes(), self._settings)
+
+    def _take(self, name: str, made: str, still: bool, together: Sequence[str], labels: Mapping[str, str]) -> Snapshot:
+        record, mounted = self._records[name], name in self.mounted
+        snapshot = Snapshot(
+            id=made,
+            volume=name,
+            stack=record.stack,
+            created=self._now(),
+            size_bytes=record.size_bytes,
+            consistency="unmounted" if not mounted else "frozen" if still else "power-cut",
+            together=tuple(together),
+            extents=self.extents.get(name, 1),
+            labels=dict(labels),
+        )
+        shutil.copytree(self._data(name), self._kept(snapshot))
+        self._snapshots[name][made] = snapshot
+        return snapshot
+
+    def _known(self, volume: str) -> VolumeRecord:
+        if record := self._records.get(check_volume_name(volume)):
+            return record
+        raise UnknownName(f"there is no managed volume {volume}")
+
+    def _snapshot(self, volume: str, snapshot: str) -> Snapshot:
+        check_snapshot_id(snapshot)
+        if found := self._snapshots[self._known(volume).name].get(snapshot):
+            return found
+        raise UnknownName(f"{volume} has no snapshot {snapshot}")
+
+    def _data(self, volume: str) -> Path:
+        return self._root / "volumes" / volume / "data"
+
+    def _kept(self, snapshot: Snapshot) -> Path:
+        return self._root / "snapshots" / snapshot.volume / snapshot.id
+
+    def _refuse_busy(self, volume: str) -> None:
+        if volume in self.busy:
+            raise Refused(f"{volume} is in use")
+
+    def _sizes(self) -> list[int]:
+        return [*(one.size_bytes for one in self._records.values()), *self._coming.values()]
+
+    def _found(self, name: str) -> FoundManagedVolume:
+        return FoundManagedVolume(
+            **self._records[name].model_dump(),
+            host=self._host,
+            used_bytes=0,
+            data=str(self._data(name)),
+            mounted=name in self.mounted,
+            snapshots=len(self._snapshots[name]),
+            trouble=self.troubles.get(name, ""),
+        )
+
+    def _status(self) -> PoolStatus:
+        return PoolStatus(
+            host=self._host,
+            driver="xfs",
+            path=str(self._root),
+            dedicated=True,
+            size_bytes=self.size_bytes,
+            used_bytes=self.used_bytes,
+            reserved_bytes=reserved(self._sizes(), self._settings),
+            room_bytes=room(self.size_bytes, self._sizes(), self._settings),
+            volumes=len(self._records),
+            snapshots=sum(map(len, self._snapshots.values())),
+            pressure=pressure(self.used_bytes, self.size_bytes),
+        )
