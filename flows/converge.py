@@ -192,6 +192,7 @@ async def go_back(request: Request, number: int) -> None:
     await record_wanted(request.stack, revision, fence=request.fence, changes=True)
     back = replace(request, going_back=True, demands=Demands())
     plan = await make_plan(back, revision, surveys, await doubt_of(request.stack, going_back=True))
+    await publish_plan(plan, number)
     await carry_out(request, revision, plan, prefix="go back: ")
     await record_serving(request.stack, revision, fence=request.fence)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from prefect.artifacts import acreate_markdown_artifact
 
+from stampede.errors import StampedeError
 from stampede.planning.changes import Change, Outcome, Plan
+
+MOST_OF_A_MESSAGE = 2000
 
 
 async def publish_plan(plan: Plan, revision: int | None) -> None:
@@ -30,6 +33,17 @@ async def publish_outcome(outcome: Outcome) -> None:
             outcome.warnings,
         ),
         description=f"What was done to {outcome.stack}.",
+    )
+
+
+async def publish_failure(stack: str, verb: str, error: Exception) -> None:
+    """Afterwards the run shows why the stack did not become what was wanted, and what to do."""
+    message, hint = (error.message, error.hint) if isinstance(error, StampedeError) else (repr(error), "")
+    lines = [f"### {verb} of {stack} did not succeed", "", message[:MOST_OF_A_MESSAGE]]
+    await acreate_markdown_artifact(
+        key=f"outcome-{_key(stack)}",
+        markdown="\n".join([*lines, "", hint] if hint else lines),
+        description=f"Why {stack} is not as wanted.",
     )
 
 

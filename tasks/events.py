@@ -12,12 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+import httpx
 from prefect.events import emit_event
 from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from stampede.errors import StampedeError
 from stampede.planning.changes import Outcome
+from stampede.tasks.artifacts import publish_failure
 from stampede.tasks.last_changes import LastChange, forget_changes, note_change
 from stampede.tasks.this_host import this_host
 
@@ -75,6 +77,7 @@ def announced(verb: Verb[A]) -> Callable[[A], Coroutine[Any, Any, Outcome]]:
         except Exception as error:
             message = error.message if isinstance(error, StampedeError) else repr(error)
             _announce(request, "failed", began, {"error": type(error).__name__, "message": message[:MOST_OF_A_MESSAGE]})
+            await _show(request, error)
             raise
         _announce(request, "finished", began, _summary(outcome))
         return outcome
@@ -83,7 +86,7 @@ def announced(verb: Verb[A]) -> Callable[[A], Coroutine[Any, Any, Outcome]]:
 
 
 def _announce(request: ChangeRequest, end: str, began: float, payload: dict[str, Any]) -> None:
-    verb = str(flow_run.flow_name or "change").partition("-")[0]
+    verb = _verb()
     duration_s = round(time.time() - began, 3)
     said = {"stack": request.stack, "duration_s": duration_s, "by": request.by, "why": request.why, **payload}
     emit(f"{verb}.{end}", request.stack, said)
@@ -96,6 +99,17 @@ def _announce(request: ChangeRequest, end: str, began: float, payload: dict[str,
             forget_changes(places, request.stack)
     except OSError as error:  # a full disk must not hide how the change itself ended
         get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, request.stack, error)
+
+
+async def _show(request: ChangeRequest, error: Exception) -> None:
+    try:
+        await publish_failure(request.stack, _verb(), error)
+    except httpx.HTTPError as away:  # a server that is away must not hide how the change itself ended
+        get_logger("stampede.events").warning("the run of %s does not show why it failed: %s", request.stack, away)
+
+
+def _verb() -> str:
+    return str(flow_run.flow_name or "change").partition("-")[0]
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
