@@ -1,0 +1,1 @@
+"""Which snapshots and backups are kept."""
