@@ -55,7 +55,7 @@ class Fetcher:
     def __init__(
         self, store: ObjectStore, keys: VolumeKeys, moved: Moved, cancelled: threading.Event | None = None
     ) -> None:
-        self._store, self._keys, self._moved = store, keys, moved
+        self._store, self._keys, self.moved = store, keys, moved
         self._cancelled = cancelled or threading.Event()
 
     @property
@@ -64,13 +64,25 @@ class Fetcher:
 
     def resolve(self, frame: Frame) -> Frame:
         """Where it lies now."""
-        return self._moved.get(frame.pack, {}).get(frame.offset, frame)
+        return self.moved.get(frame.pack, {}).get(frame.offset, frame)
 
     def one(self, frame: Frame, kind: str) -> bytes:
         """Raises: Damaged."""
         now = self.resolve(frame)
         sealed = self._store.get(pack_object(self._keys.folder, now.pack), now.offset, now.length)
         return self._keys.open(sealed, f"p/{now.pack}", kind)
+
+    def packed(self, frame: Frame, kind: str) -> bytes:
+        """The same, left compressed."""
+        now = self.resolve(frame)
+        sealed = self._store.get(pack_object(self._keys.folder, now.pack), now.offset, now.length)
+        return self._keys.open_packed(sealed, f"p/{now.pack}", kind)
+
+    def all(self, kinds: Mapping[Frame, str]) -> dict[Frame, bytes | Damaged]:
+        """What these frames hold, or why they cannot be opened; for few and small ones."""
+        found: dict[Frame, bytes | Damaged] = {}
+        self.many(kinds, found.__setitem__)
+        return found
 
     def many(self, kinds: Mapping[Frame, str], deliver: Callable[[Frame, bytes | Damaged], None]) -> None:
         """Each frame once, opened as what it is, or why it cannot be; from several threads, in any order.

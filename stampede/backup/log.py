@@ -6,7 +6,7 @@ what those before it say: a backup on packs that no sweep before it gave up, a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -86,8 +86,13 @@ class State(Frozen):
     def newest(self) -> int:
         return max(self.snapshots, default=0)
 
+    def without(self, seqs: Collection[int]) -> State:
+        """The same without these backups."""
+        kept = {seq: one for seq, one in self.snapshots.items() if seq not in seqs}
+        return self.model_copy(update={"snapshots": kept})
+
     def after(self, commit: Commit) -> State:
-        snapshots = {seq: one for seq, one in self.snapshots.items() if seq not in commit.dropped}
+        snapshots = dict(self.without(commit.dropped).snapshots)
         if commit.snapshot is not None:
             snapshots[commit.seq] = commit.snapshot.model_copy(update={"spec": ""})
         return State(
@@ -134,6 +139,28 @@ class Log:
             for commit in threads.map(self.read, seqs):
                 state = state.after(commit)
         return state.after(head) if head.seq else state
+
+    def survey(self) -> tuple[Commit | None, State, dict[int, Damaged]]:
+        """What can be read of the log, and which commits cannot; the newest one is None if it is among those."""
+        seqs = [seq_of(found.name) for found in self._store.list(f"{self._keys.folder}/s/")]
+        broken: dict[int, Damaged] = {}
+
+        def read(seq: int) -> Commit | None:
+            try:
+                return self.read(seq)
+            except Damaged as damage:
+                broken[seq] = damage
+                return None
+
+        if not seqs:
+            return EMPTY, State(), broken
+        head, state = read(seqs[-1]), State()
+        if head is not None and head.checkpoint:
+            state = self._opened(checkpoint_name(self._keys.folder, head.checkpoint), "checkpoint", State)
+        with ThreadPoolExecutor(_READERS) as threads:
+            for commit in threads.map(read, range(state.head + 1, seqs[-1])):
+                state = state.after(commit) if commit is not None else state
+        return head, state.after(head) if head is not None else state, broken
 
     def sweep(self, seq: int) -> Sweep:
         """The sweep of commit `seq`; an empty one for 0."""

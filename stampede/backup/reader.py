@@ -18,7 +18,7 @@ from stampede.errors import Damaged
 
 _TABLES = 32  # in memory at once
 _PATCHED = 256  # chunks that are put together in memory at once, 16 MiB
-_SEGMENTS = 4  # read together, because two writers have laid them down side by side
+SIDE_BY_SIDE = 4  # segments that are read together, because two writers have laid them down side by side
 
 
 class OpenBackup:
@@ -130,16 +130,11 @@ def batches(numbers: Iterable[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def portions(pieces: Iterable[list[Wanted]]) -> Iterator[list[Wanted]]:
-    """The chunks of segments, so many segments together as can be put together in bounded memory."""
-    held: list[Wanted] = []
-    patched = segments = 0
-    for piece in pieces:
-        more = sum(1 for one in piece if one.patches)
-        if segments and (segments == _SEGMENTS or patched + more > _PATCHED):
-            yield held
-            held, patched, segments = [], 0, 0
-        held = held + piece
-        patched, segments = patched + more, segments + 1
-    if held:
-        yield held
+def portions(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """The same chunks, so many at once as are put together in bounded memory: those without patches take none."""
+    chunks = sorted(wanted, key=lambda one: one.entry.frame)
+    plain, patched = [one for one in chunks if not one.patches], [one for one in chunks if one.patches]
+    if plain or patched:
+        yield plain + patched[:_PATCHED]
+    for at in range(_PATCHED, len(patched), _PATCHED):
+        yield patched[at : at + _PATCHED]

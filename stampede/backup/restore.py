@@ -7,10 +7,11 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from stampede.backup.fetching import Wanted, read_chunks
-from stampede.backup.reader import OpenBackup, batches, portions, wanted_chunk
+from stampede.backup.reader import SIDE_BY_SIDE, OpenBackup, batches, portions, wanted_chunk
 from stampede.backup.repository import Keys
 from stampede.backup.store import ObjectStore
 from stampede.backup.tables import CHUNK, CHUNKS, SEGMENT, Frame
@@ -125,8 +126,10 @@ def _write(opened: OpenBackup, partial: Path, progress: Progress) -> tuple[int, 
     try:
         os.ftruncate(image, size)
         for batch in batches(opened.manifest.segments):
-            for portion in portions(chunks_of(batch)):
-                read_chunks(opened.fetcher, portion, deliver, harmed)
+            pieces = chunks_of(batch)
+            for at in range(0, len(pieces), SIDE_BY_SIDE):
+                for portion in portions(chain.from_iterable(pieces[at : at + SIDE_BY_SIDE])):
+                    read_chunks(opened.fetcher, portion, deliver, harmed)
         os.fsync(image)
     finally:
         os.close(image)
