@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,23 +91,28 @@ class Running:
         """Its exit code, once it has ended."""
         return self._process.wait()
 
+    def ask_to_end(self) -> None:
+        """SIGTERM: it may finish what it is at. A no-op when it has ended."""
+        self._process.terminate()
+
 
 @contextmanager
 def running(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, merge_errors: bool = False
+    argv: Sequence[str | Path], *, stdin: str = "", env: Mapping[str, str] | None = None, merge_errors: bool = False
 ) -> Iterator[Running]:
-    """A program that runs while the context is open, without input; ended with SIGTERM, after 5 s with SIGKILL.
+    """A program that runs while the context is open; ended with SIGTERM, after 5 s with SIGKILL.
 
-    With `merge_errors` what it prints on stderr is among its `lines`, in order.
+    It reads `stdin`, which is only ever in memory, so that secrets may be in it. With `merge_errors` what it prints on
+    stderr is among its `lines`, in order.
 
     Raises: ProgramMissing.
     """
     words = [str(word) for word in argv]
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+") as errors, _held_in_memory(stdin) as given:
         try:
             process = subprocess.Popen(
                 words,
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merge_errors else errors,
                 env=env,
@@ -126,3 +132,16 @@ def running(
                 process.wait()
             if process.stdout:
                 process.stdout.close()
+
+
+@contextmanager
+def _held_in_memory(text: str) -> Iterator[int]:
+    """A descriptor to read this text from: a file without a name, so that nobody waits for a reader, as with a pipe."""
+    descriptor = os.memfd_create("stdin")
+    try:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -18,12 +18,12 @@ from stampede.frozen import Frozen
 class Retention(Frozen):
     """How many to keep of each kind. With nothing set, everything is kept."""
 
-    last: int = Field(0, ge=0)
-    hourly: int = Field(0, ge=0)
-    daily: int = Field(0, ge=0)
-    weekly: int = Field(0, ge=0)
-    monthly: int = Field(0, ge=0)
-    yearly: int = Field(0, ge=0)
+    last: int = Field(default=0, ge=0)
+    hourly: int = Field(default=0, ge=0)
+    daily: int = Field(default=0, ge=0)
+    weekly: int = Field(default=0, ge=0)
+    monthly: int = Field(default=0, ge=0)
+    yearly: int = Field(default=0, ge=0)
 
 
 class Item(NamedTuple):

@@ -6,6 +6,7 @@ boto3 hashes a body twice otherwise, which costs ten times what sending does (15
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -20,7 +21,7 @@ from pydantic import SecretStr
 
 from stampede.backup.store import Counts, Found
 from stampede.blocks.object_store.refusals import as_ours, code_of, passes, status_of
-from stampede.errors import Damaged
+from stampede.errors import Cancelled, Damaged
 from stampede.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -75,10 +76,16 @@ def s3_client(address: S3Address, *, connections: int = 16) -> S3Client:
 
 
 class S3Store:
-    """Keeps the promises of stampede/backup/store.py. `patience_s` is how long errors that pass are retried."""
+    """Keeps the promises of stampede/backup/store.py. `patience_s` is how long errors that pass are retried.
 
-    def __init__(self, address: S3Address, *, patience_s: float = _PATIENCE_S) -> None:
+    Once `cancelled` is set, what does not work at once raises Cancelled.
+    """
+
+    def __init__(
+        self, address: S3Address, *, patience_s: float = _PATIENCE_S, cancelled: threading.Event | None = None
+    ) -> None:
         self.address, self._patience_s = address, patience_s
+        self._cancelled = cancelled or threading.Event()
         self._client = s3_client(address)
         self._prefix = f"{address.prefix.strip('/')}/" if address.prefix.strip("/") else ""
         self._counts = Counts()
@@ -197,5 +204,6 @@ class S3Store:
                     if isinstance(error, ClientError) and not missing_bucket and not passes(error):
                         raise
                     raise as_ours(error, str(self.address), tried) from error
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            if self._cancelled.wait(pause * random.uniform(0.5, 1.0)):
+                raise Cancelled(f"cancelled while {self.address} did not answer")
             pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -60,7 +60,8 @@ class BackupReport(Frozen):
 class Source:
     """The image of a volume: a snapshot, which nobody writes to. `data` is what of it is no hole.
 
-    `changed` is where it may differ from the image of backup `base`, which had `base_size` bytes; None if unknown.
+    `changed` is where it may differ from the image of backup `base`, which has `base_size` bytes; None if unknown. An
+    image of another size than that backup is not its image, and nothing is concluded from it.
     """
 
     image: int
@@ -68,6 +69,7 @@ class Source:
     data: list[Range]
     changed: list[Range] | None = None
     base: int = 0
+    base_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,9 +244,9 @@ class _Run:
         )
 
     def _knows_changes(self) -> bool:
-        return (
-            self._source.changed is not None and self._base.snapshot is not None and self._source.base == self._base.seq
-        )
+        source, base = self._source, self._base
+        known = source.changed is not None and base.snapshot is not None and source.base == base.seq
+        return known and base.snapshot is not None and source.base_size == base.snapshot.size
 
     def _read_manifest(self) -> None:
         snapshot = self._base.snapshot

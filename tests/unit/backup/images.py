@@ -27,6 +27,7 @@ class Image:
     size: int
     changed: set[int] = field(default_factory=set)
     base: int = 0
+    base_size: int = 0
 
     def __post_init__(self) -> None:
         with self.path.open("wb") as file:
@@ -89,9 +90,9 @@ class Image:
         with self.path.open("rb") as file:
             known = self.base and not rescan
             changed = self.ranges() if known else None
-            source = Source(file.fileno(), self.size, self.data(), changed, self.base)
+            source = Source(file.fileno(), self.size, self.data(), changed, self.base, self.base_size)
             report = backup(store, keys, volume, source, About(created=NOW, origin="home", spec=spec))
-        self.base, self.changed = report.backup, set()
+        self.base, self.base_size, self.changed = report.backup, self.size, set()
         return report
 
 

@@ -77,7 +77,7 @@ class Histories(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1), after=requests, last=st.integers(1, 3), times=st.integers(1, 3))
     def back_up_while_somebody_prunes(self, which: int, after: int, last: int, times: int) -> None:
         store = self.store.view()
-        store.before = self._once(after, lambda: [self._prune(self.store, last, timedelta(0)) for _ in range(times)])
+        store.before = self._once(after, lambda: self._prune(self.store, last, timedelta(0), times))
         with contextlib.suppress(Overtaken):
             self._back_up(store, which, rescan=False)
 
@@ -128,9 +128,10 @@ class Histories(RuleBasedStateMachine):
         for one in backups(self.store, self.keys, VOLUME):
             self.kept.setdefault(one.backup, self.images[which].content)
 
-    def _prune(self, store: FakeStore, last: int, grace: timedelta) -> None:
-        with contextlib.suppress(Overtaken):
-            prune(store, self.keys, VOLUME, Retention(last=last), grace=grace)
+    def _prune(self, store: FakeStore, last: int, grace: timedelta, times: int = 1) -> None:
+        for _ in range(times):
+            with contextlib.suppress(Overtaken):
+                prune(store, self.keys, VOLUME, Retention(last=last), grace=grace)
 
     def _once(self, after: int, act: Callable[[], object]) -> Callable[[str, str], None]:
         """A fault that is no fault: something else happens before request number `after`."""
@@ -146,5 +147,5 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=300, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

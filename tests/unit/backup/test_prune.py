@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def image(tmp_path: Path) -> Image:
     return image
 
 
-def stored_bytes(objects: dict[str, tuple[bytes, object]]) -> int:
+def stored_bytes(objects: Mapping[str, tuple[bytes, object]]) -> int:
     return sum(len(content) for name, (content, _) in objects.items() if "/p/" in name)
 
 
@@ -128,7 +129,7 @@ def test_a_backup_whose_packs_were_given_up_meanwhile_sends_them_again(image: Im
     store, keys = repository()
     image.back_up(store, keys)
     image.write(0, os.urandom(16 * CHUNK))
-    other, pruned = store.view(), []
+    other, pruned = store.view(), list[str]()
 
     def prune_before_the_commit(verb: str, name: str) -> None:
         if verb == "put" and "/s/" in name and not pruned:
