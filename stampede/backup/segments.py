@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,11 +59,18 @@ class SegmentWriter:
     """Writes segments of one image, of `size` bytes, open as `image`. May be used from several threads."""
 
     def __init__(
-        self, image: int, size: int, keys: VolumeKeys, packs: PackWriter, adoption: Adoption, harm: Harm
+        self,
+        image: int,
+        size: int,
+        keys: VolumeKeys,
+        packs: PackWriter,
+        adoption: Adoption,
+        harm: Harm,
+        stop_if_cancelled: Callable[[], None],
     ) -> None:
         self._image, self._size, self._keys = image, size, keys
         self._packs, self._adoption, self._harm = packs, adoption, harm
-        self.cancelled = threading.Event()
+        self.stop_if_cancelled = stop_if_cancelled
 
     def write(self, look: Look, table: Table) -> tuple[bool, Tally]:
         """Afterwards `table` has the content of the image, and all frames it names are on their way.
@@ -113,6 +119,7 @@ class _Segment:
             if self._table.clear(chunk):
                 self._note_changed(CHUNK)
         for run in runs(sorted(chunk for chunk, mask in masks.items() if mask), _CHUNKS_PER_FRAME):
+            self._writer.stop_if_cancelled()
             content = self._writer.read(self._look.segment, run)
             self._tally.read_bytes += len(content)
             for number, chunk in enumerate(run):

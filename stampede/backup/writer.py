@@ -113,11 +113,13 @@ def backup(
     StoreRefused, Damaged (the log itself), NewerFormat.
     """
     folder, began, requests = volume_folder(volume), time.monotonic(), store.counts.requests
+    lost: _Lost | None = None
     for _ in range(_TRIES):
         try:
             run = _Run(store, keys, folder, source, about, progress, cancelled or threading.Event())
             commit = run.publish()
-        except _Lost:
+        except _Lost as error:
+            lost = error
             continue
         assert commit.snapshot is not None
         return BackupReport(
@@ -132,7 +134,7 @@ def backup(
             requests=store.counts.requests - requests,
             duration_s=time.monotonic() - began,
         )
-    raise Overtaken(f"backups of {volume} were changed by others again and again meanwhile", "try again later")
+    raise Overtaken(f"{volume} could not be backed up in {_TRIES} tries: {lost}", "try again later") from lost
 
 
 class _Run:
@@ -161,17 +163,21 @@ class _Run:
         avoided |= self._base.harm.packs | {pack for pack, _ in self._base.harm.frames}
         self._adoption = Adoption(store, self._keys, self._base.seq, lambda: avoided, self._packs.run)
         self._segments = SegmentWriter(
-            source.image, source.size, self._keys, self._packs, self._adoption, self._base.harm
+            source.image, source.size, self._keys, self._packs, self._adoption, self._base.harm, self._stop_if_cancelled
         )
 
     def publish(self) -> Commit:
         """Afterwards the backup is in the log."""
         try:
             manifest, frame = self._send()
-            self._packs.close()
         except BaseException:
             self._packs.abandon()
             raise
+        try:
+            self._packs.close()
+        except Damaged as damage:  # by now it may have been pruned as a left-over
+            raise _Lost(damage.message) from damage
+        self._stop_if_cancelled()
         sizes = manifest.sizes | self._packs.sizes
         snapshot = Snapshot(
             created=self._about.created,
@@ -192,6 +198,10 @@ class _Run:
             return following.model_copy(update=changes)
 
         return self._log.publish(self._head, write, self._check)
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("the backup was cancelled; what was sent is used by the next one")
 
     def _find_base(self) -> _Base:
         """The backup that the source knows its changes against, if it is kept; else the newest there is."""
@@ -274,8 +284,6 @@ class _Run:
         tables = self._tables([look.segment for look in looks], segments)
 
         def write(look: Look) -> tuple[Look, Table, bool]:
-            if self._cancelled.is_set():
-                raise Cancelled("the backup was cancelled; what was sent is used by the next one")
             table = tables.pop(look.segment, None)
             if table is None and look.segment in segments:
                 look, table = one_segment(look.segment, self._source.data, self._source.size), Table()
@@ -325,9 +333,9 @@ class _Run:
     def _check(self, other: Commit) -> None:
         """Whether the backup still holds after a commit that was faster."""
         if self._base.seq in other.dropped:
-            raise _Lost
+            raise _Lost("the backup that it set out from was dropped meanwhile")
         if other.sweep is not None:
             given_up = other.sweep.condemned.keys() | set(other.sweep.dead) | other.sweep.moved.keys()
             if given_up & (self._fresh | self._packs.sizes.keys()):
-                raise _Lost
+                raise _Lost("what it had sent was taken for left-overs and given up meanwhile")
         self._head = other
