@@ -89,7 +89,7 @@ class Documents:
 
     async def create_candidate(self, name: str, stack: str, document: dict[str, Any]) -> None:
         """Afterwards the candidate is stored; a no-op if one of this name is."""
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
         data = StackCandidate(stack=stack, created=created, content=SecretStr(json.dumps(document)))
         with suppress(ObjectAlreadyExists):
             await self._create(StackCandidate, name, _plain(data))
@@ -113,7 +113,7 @@ class Documents:
         data = StackRevision(
             stack=revision.stack,
             number=revision.number,
-            created=revision.created.isoformat(timespec="seconds"),
+            created=revision.created.isoformat(timespec="milliseconds"),
             by=revision.by,
             why=revision.why,
             run=revision.run,

@@ -17,8 +17,19 @@ StampedeError                 exit 1   the operation failed
 ├── Unhealthy                 exit 1   an instance ended, or did not become healthy in time
 ├── UpdateFailed              exit 1   new instances did not become healthy; the stack goes back where it was
 │   └── UpdatePaused                   … and stays as it is, because the file says failure_action: pause
+├── BackupError               exit 1   a backup cannot be made, read or found
+│   ├── Damaged                        what is stored is not what was written: changed, cut short, swapped or missing
+│   ├── WrongKey                       this key opens none of the repository's slots
+│   ├── NewerFormat                    written by a later release
+│   └── Overtaken                      others changed the backups again and again meanwhile; nothing was published
 └── DaemonError               exit 1   a daemon refused, and asking again would not help
+    ├── StoreRefused                   an object store refused
+    │   ├── WrongCredentials           … the access key
+    │   ├── WrongRegion                … this region for this bucket
+    │   ├── BucketMissing              … because it has no such bucket
+    │   └── ClockSkew                  … because this host's clock is wrong
     └── Transient             exit 1   a daemon or registry was away or busy: tasks retry these, and only these
+        └── StoreUnavailable           an object store
 
 Messages say what failed; `hint` names the next command or the change to make. Both are strings and are the only
 arguments, so that an error survives its way through Prefect's results (which keep the class and its string arguments).
@@ -117,6 +128,26 @@ class UpdatePaused(UpdateFailed):
     """New instances did not become healthy, and the file says that everything stays as it is then."""
 
 
+class BackupError(StampedeError):
+    """A backup cannot be made, read or found."""
+
+
+class Damaged(BackupError):
+    """What is stored is not what was written: changed, cut short, swapped or missing; the message says which object."""
+
+
+class WrongKey(BackupError):
+    """This key opens none of the repository's slots."""
+
+
+class NewerFormat(BackupError):
+    """Written by a later release, which this one must not guess at."""
+
+
+class Overtaken(BackupError):
+    """Others changed the volume's backups again and again meanwhile. Nothing was published; what was sent is reused."""
+
+
 class DaemonError(StampedeError):
     """A daemon refused, and asking again would not help."""
 
@@ -129,6 +160,26 @@ class PortTaken(DaemonError):
     """A host port is in use by a program that is not ours."""
 
 
+class StoreRefused(DaemonError):
+    """An object store refused, and asking again would not help."""
+
+
+class WrongCredentials(StoreRefused):
+    """It does not know the access key, or the key may not do this."""
+
+
+class WrongRegion(StoreRefused):
+    """The bucket is in another region."""
+
+
+class BucketMissing(StoreRefused):
+    """There is no bucket of that name."""
+
+
+class ClockSkew(StoreRefused):
+    """The clock of this host is too far from the store's."""
+
+
 class Transient(DaemonError):
     """A daemon or registry was away or busy. Side-effect tasks retry this class, and no other."""
 
@@ -139,3 +190,7 @@ class DaemonUnavailable(Transient):
 
 class RegistryUnreachable(Transient):
     """A registry did not answer."""
+
+
+class StoreUnavailable(Transient):
+    """An object store did not answer, or only with errors of its own, for as long as we asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ class Running:
             yield line.rstrip("\n")
 
     def end(self) -> None:
-        """It has been asked to end, with SIGTERM; a no-op when it has ended."""
+        """It has been asked to end, with SIGTERM, and may finish what it is at; a no-op when it has ended."""
         self._process.terminate()
 
     @property
@@ -108,23 +109,25 @@ class Running:
 def running(
     argv: Sequence[str | Path],
     *,
+    stdin: str = "",
+    lifeline: bool = False,
     env: Mapping[str, str] | None = None,
     merge_errors: bool = False,
-    stdin: bool = False,
 ) -> Iterator[Running]:
     """A program that runs while the context is open; ended with SIGTERM, after 5 s with SIGKILL.
 
-    It has no input; with `stdin` it has a pipe that is empty until `close_input`, or until we are gone.
-    With `merge_errors` what it prints on stderr is among its `lines`, in order.
+    It reads `stdin`, which is only ever in memory, so that secrets may be in it; or, with `lifeline`, a pipe that is
+    empty until `close_input`, or until we are gone. With `merge_errors` what it prints on stderr is among its `lines`,
+    in order.
 
     Raises: ProgramMissing.
     """
     words = [str(word) for word in argv]
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+") as errors, _held_in_memory(stdin) as given:
         try:
             process = subprocess.Popen(
                 words,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if lifeline else given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merge_errors else errors,
                 env=env,
@@ -145,3 +148,16 @@ def running(
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
+
+
+@contextmanager
+def _held_in_memory(text: str) -> Iterator[int]:
+    """A descriptor to read this text from: a file without a name, so that nobody waits for a reader, as with a pipe."""
+    descriptor = os.memfd_create("stdin")
+    try:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -20,6 +20,7 @@ from docker.errors import DockerException, NotFound
 from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 from stampede.planning.identity import CLUSTER, STACK
 from stampede.programs import run
+from tests.lab.seaweedfs import SeaweedFS, running_seaweedfs
 
 
 @pytest.fixture
@@ -55,6 +56,13 @@ def docker_client() -> Iterator[docker.DockerClient]:
         pytest.skip(f"dockerd does not answer: {error}")
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A real S3 server of this run's own."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
 
 
 @pytest.fixture

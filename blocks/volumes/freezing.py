@@ -37,7 +37,7 @@ def frozen(paths: Sequence[Path], limit_s: float = LIMIT_S) -> Iterator[Barrier]
     for path in paths:
         mounts.sync(path)  # outside the barrier, so that what is left to write within it is little
     argv = [sys.executable, "-I", "-S", freezer.__file__, f"{limit_s:g}", *map(str, paths)]
-    with programs.running(argv, stdin=True) as process:
+    with programs.running(argv, lifeline=True) as process:
         try:
             if next(process.lines, "") != "frozen":
                 raise DaemonError(

@@ -31,7 +31,7 @@ def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
     others = [run for run in runs.values() if run["id"] not in recorded and _changes(run, verbs)]
     returned = values_of(api, others)
     entries += [_of_run(api, run, verbs, returned.get(run["id"])) for run in others]
-    return sorted(entries, key=lambda entry: entry.created, reverse=True)
+    return sorted(entries, key=lambda entry: (entry.created, entry.revision or 0), reverse=True)
 
 
 def known_stacks(api: PrefectApi) -> list[str]:

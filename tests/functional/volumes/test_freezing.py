@@ -115,7 +115,7 @@ def test_a_killed_helper_is_thawed_for_and_its_barrier_counts_for_nothing(volume
 
 
 def test_when_both_are_killed_the_next_start_of_the_worker_thaws(pool: ImagePool, volumes: list[Path]) -> None:
-    with running(helper(volumes), stdin=True) as process:
+    with running(helper(volumes), lifeline=True) as process:
         wait_frozen(process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -127,7 +127,7 @@ def test_when_both_are_killed_the_next_start_of_the_worker_thaws(pool: ImagePool
 
 
 def test_time_is_up_thaws_though_nobody_asks_for_it(volumes: list[Path]) -> None:
-    with running(helper(volumes, 0.5), stdin=True) as process:
+    with running(helper(volumes, 0.5), lifeline=True) as process:
         wait_frozen(process)
         writer = Writer(volumes[0])
         assert process.wait() == freezer.TIME_UP
@@ -147,9 +147,9 @@ def test_a_barrier_that_somebody_else_broke_is_an_error(volumes: list[Path]) -> 
 
 
 def test_a_second_barrier_waits_for_the_end_of_the_first(volumes: list[Path]) -> None:
-    with running(helper(volumes[:1]), stdin=True) as first:
+    with running(helper(volumes[:1]), lifeline=True) as first:
         wait_frozen(first)
-        with running(helper(volumes), stdin=True) as second:
+        with running(helper(volumes), lifeline=True) as second:
             said: list[str] = []
             reader = threading.Thread(target=lambda: said.append(next(second.lines)))
             reader.start()
@@ -163,7 +163,7 @@ def test_a_second_barrier_waits_for_the_end_of_the_first(volumes: list[Path]) ->
 
 
 def test_sigterm_thaws(volumes: list[Path]) -> None:
-    with running(helper(volumes), stdin=True) as process:
+    with running(helper(volumes), lifeline=True) as process:
         wait_frozen(process)
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait() == freezer.TOLD

@@ -57,7 +57,9 @@ def test_command_line_loads_neither_prefect_nor_the_docker_sdk() -> None:
 
 
 def test_prefect_finds_the_blocks() -> None:
-    assert [entry.value for entry in entry_points(group="prefect.collections", name="stampede")] == ["stampede.blocks"]
+    assert [entry.value for entry in entry_points(group="prefect.collections", name="stampede")] == [
+        "stampede.blocks.types"
+    ]
 
 
 def test_scripts_are_sound_shell() -> None:

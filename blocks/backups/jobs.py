@@ -1,0 +1,102 @@
+"""What the process that backs up is told on its standard input, and what it answers, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, TypeAdapter, field_serializer
+
+from stampede.backup.catalogue import Listed
+from stampede.backup.prune import PruneReport
+from stampede.backup.restore import RestoreReport
+from stampede.backup.verify import Level, VerifyReport
+from stampede.backup.writer import BackupReport
+from stampede.blocks.object_store import S3Address
+from stampede.frozen import Frozen
+from stampede.retention import Retention
+
+
+class RepositoryAccess(Frozen):
+    """A bucket and the opened repository in it. `master_key` (hex) opens everything."""
+
+    address: S3Address
+    repository: str
+    master_key: SecretStr
+
+    @field_serializer("address", "master_key", when_used="json")
+    def _revealed(self, value: S3Address | SecretStr) -> Any:
+        """With its secrets: what is written as JSON here goes to the standard input of our own process only."""
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        plain = value.model_dump(mode="json")
+        secret, token = value.secret_key, value.session_token
+        return plain | {
+            "secret_key": secret.get_secret_value(),
+            "session_token": token.get_secret_value() if token else None,
+        }
+
+
+class BackupJob(Frozen):
+    """Back up `image`, a snapshot. `base_image` is the snapshot that became backup `base`, if it is there still."""
+
+    verb: Literal["backup"] = "backup"
+    access: RepositoryAccess
+    volume: str
+    image: Path
+    base_image: Path | None = None
+    base: int = 0
+    created: datetime
+    origin: str = ""
+    spec: str = "{}"
+
+
+class RestoreJob(Frozen):
+    """Restore to `target`, which must not exist."""
+
+    verb: Literal["restore"] = "restore"
+    access: RepositoryAccess
+    volume: str
+    target: Path
+    backup: int | None = None
+    allow_holes: bool = False
+
+
+class VerifyJob(Frozen):
+    verb: Literal["verify"] = "verify"
+    access: RepositoryAccess
+    volume: str
+    level: Level = "quick"
+    fraction: float = 0.02
+
+
+class PruneJob(Frozen):
+    verb: Literal["prune"] = "prune"
+    access: RepositoryAccess
+    volume: str
+    rule: Retention
+    pinned: frozenset[int] = frozenset()
+    grace_s: float = 24 * 3600.0
+    dry_run: bool = False
+
+
+class ListJob(Frozen):
+    """Backups of one volume, or of all."""
+
+    verb: Literal["list"] = "list"
+    access: RepositoryAccess
+    volume: str | None = None
+
+
+Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob
+Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed]
+
+JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="verb")])
+ANSWERS: dict[str, TypeAdapter[Any]] = {
+    "backup": TypeAdapter(BackupReport),
+    "restore": TypeAdapter(RestoreReport),
+    "verify": TypeAdapter(VerifyReport),
+    "prune": TypeAdapter(PruneReport),
+    "list": TypeAdapter(list[Listed]),
+}

@@ -1,0 +1,88 @@
+"""What backups ask of an object store, and what is promised. S3 and the tests' fake both keep it.
+
+Names are text with "/" between folders, below whatever bucket and prefix the store was made with.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+
+class Found(NamedTuple):
+    """An object as the store lists it. `written` is the store's own time."""
+
+    name: str
+    size: int
+    written: datetime
+
+
+class Counts:
+    """What was asked of a store: requests as they went over the network, retries included, and bytes of content."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.requests = self.sent = self.received = 0
+
+    def add(self, *, requests: int = 1, sent: int = 0, received: int = 0) -> None:
+        with self._lock:
+            self.requests += requests
+            self.sent += sent
+            self.received += received
+
+
+class ObjectStore(Protocol):
+    """Every verb may be called from several threads, and blocks until it is done or its patience has run out.
+
+    All raise StoreUnavailable when the store did not answer for that long, and StoreRefused (WrongCredentials,
+    WrongRegion, BucketMissing, ClockSkew) when asking again would not help. An object is there whole or not at all.
+    """
+
+    @property
+    def counts(self) -> Counts:
+        """What was asked of it so far, by this object."""
+        ...
+
+    def put(self, name: str, content: bytes | bytearray) -> None:
+        """Afterwards the object has this content, whatever it had before."""
+        ...
+
+    def put_if_absent(self, name: str, content: bytes) -> bool:
+        """True if this call made the object; False, and nothing has changed, if there is one with other content.
+
+        Of several callers exactly one gets True. One whose answer was lost asks again and still gets it, so no two
+        callers may come with the same content (what is sealed never is).
+        """
+        ...
+
+    def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """The content from byte `start`, `length` bytes or all that is left; shorter where the object ends.
+
+        Raises: Damaged if there is no such object, or it ends before `start`.
+        """
+        ...
+
+    def size(self, name: str) -> int | None:
+        """In bytes; None if there is no such object."""
+        ...
+
+    def list(self, prefix: str, after: str = "") -> Iterator[Found]:
+        """Objects whose names begin with `prefix`, in the order of their names, those behind `after`.
+
+        One request per 1000. What was put before the call is there.
+        """
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What stands between `prefix` and the next "/" in the names of objects, each once, in order."""
+        ...
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Afterwards none of them is there; those that were not are no error."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's own time, by which `written` is."""
+        ...
