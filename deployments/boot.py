@@ -1,8 +1,8 @@
 """Before Docker starts: what its containers mount is put back. `python -m stampede.deployments.boot`.
 
 Configs and secrets live in memory, so a reboot takes them; this host keeps an encrypted copy. Managed volumes are
-mounted again. The unit stampede-boot
-is ordered before docker.service, because Docker gives up on a container whose mounts are missing.
+mounted again. The unit stampede-boot is ordered before docker.service, because Docker gives up on a container whose
+mounts are missing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ def main() -> None:
     """
     places = Places.of_environment()
     places.run.mkdir(mode=0o700, parents=True, exist_ok=True)  # HAProxy, which starts after this, has its sockets there
-    _bring_back_volumes(places)
+    bring_back_volumes(places)
     restored = refill(places)
     print(f"stampede: {restored} configs and secrets are in place", file=sys.stderr)
 
 
-def _bring_back_volumes(places: Places) -> None:
+def bring_back_volumes(places: Places) -> None:
+    """Afterwards managed volumes are mounted, and none of them is frozen; the log names those that cannot be mounted.
+
+    A host without a pool gets none.
+    """
     try:
         volumes = ImagePool(places, socket.gethostname()).bring_back()
     except (StampedeError, OSError) as error:

@@ -23,6 +23,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.logging import get_logger
 
 from stampede.blocks import BLOCKS
+from stampede.deployments.boot import bring_back_volumes
 from stampede.deployments.host_worker import CONTROL_QUEUE, AnyFlow, HostWorker, Job, ensure_queues
 from stampede.deployments.register import ensure_result_storage, register_blocks, register_generic
 from stampede.errors import StampedeError
@@ -80,8 +81,10 @@ def _worker(host: str) -> HostWorker:
     verbs: Sequence[AnyFlow] = _named("STAMPEDE_VERBS", "stampede.flows:VERBS")
     background: Sequence[Job] = _named("STAMPEDE_BACKGROUND", "stampede.deployments.host_jobs:JOBS")
     control = os.environ.get("STAMPEDE_CONTROL", "1") == "1"
+    places = Places.of_environment()
 
     async def prepare(client: PrefectClient) -> None:
+        await asyncio.to_thread(bring_back_volumes, places)
         await ensure_queues(client, [CONTROL_QUEUE, host])
         await register_blocks(client, BLOCKS)
         await ensure_result_storage(client)
@@ -92,7 +95,7 @@ def _worker(host: str) -> HostWorker:
     return HostWorker(
         host=host,
         flows=flows,
-        places=Places.of_environment(),
+        places=places,
         queues=[CONTROL_QUEUE, host] if control else [host],
         background=background,
         prepare=prepare,

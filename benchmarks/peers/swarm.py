@@ -12,6 +12,7 @@ import docker
 from benchmarks.stacks import Sleepers
 from benchmarks.throwaway import Throwaway
 from stampede.errors import StampedeError
+from stampede.programs import ProgramFailed
 from tests.lab.images import BUSYBOX
 
 SERVICE = "docker service create"
@@ -83,8 +84,16 @@ class Swarm:
         self._throwaway.docker("stack", "deploy", *words, name)
 
     def remove(self, name: str) -> None:
-        self._throwaway.docker("stack", "rm", name)
+        self._until(lambda: self._removes(name), f"the swarm lets go of {name}")
         self._until_empty()
+
+    def _removes(self, name: str) -> bool:
+        """False while the last tasks on the stack's network have not ended: the swarm then keeps the network."""
+        try:
+            self._throwaway.docker("stack", "rm", name)
+        except ProgramFailed:
+            return False
+        return True
 
     def _file(self, stack: Sleepers) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
