@@ -11,7 +11,7 @@ from tests.functional.operations.conftest import Site, until
 pytestmark = pytest.mark.functional
 STACK = """
     services:
-      web: {image: "stampede-test/busybox:1", command: ["sleep", "1000"], stop_grace_period: 1s, volumes: ["data:/data"]}
+      web: {image: "stampede-test/busybox:1", command: [sleep, "99"], stop_grace_period: 1s, volumes: ["data:/data"]}
     volumes: {data: {}}
 """
 
@@ -30,7 +30,8 @@ def test_the_graph_of_a_deploy_shows_host_flows_and_tasks_with_names_a_person_un
         roll_out = verb[f"roll-out / roll out {app} (part 1)"]
         assert (roll_out["kind"], roll_out["state_type"]) == ("flow-run", "COMPLETED")
 
-        container = next(name for name in outcome["changed"] if name.startswith(f"{app}-web-1-"))
+        (instance,) = site.told("ps", "-p", app)
+        container = instance["name"]
         until(lambda: f"ensure container {container}" in nodes(roll_out["id"]), "the container's task")
         on_the_host = nodes(roll_out["id"])
         assert {f"ensure network {app}_default", f"ensure volume {app}_data"} <= on_the_host.keys()
