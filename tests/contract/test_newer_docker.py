@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from stampede.programs import run
-from tests.lab.debian_host import CHECKOUT, DebianHost
+from tests.lab.debian_host import CHECKOUT, DebianHost, host_with_newer_docker
 
 pytestmark = [pytest.mark.functional, pytest.mark.debian, pytest.mark.timeout(900)]
 SUITES = ("tests/contract/test_docker_host.py", "tests/contract/test_docker_projects.py")
@@ -20,15 +17,8 @@ SUITES = ("tests/contract/test_docker_host.py", "tests/contract/test_docker_proj
 
 @pytest.fixture
 def host() -> Iterator[DebianHost]:
-    root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
-    own = DebianHost(root / "disk")
-    try:
-        own.boot()
-        own.start(["dockerd"], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    with host_with_newer_docker() as own:
         yield own
-    finally:
-        own.remove()
-        shutil.rmtree(root)
 
 
 def test_a_newer_docker_keeps_the_same_promises(host: DebianHost) -> None:

@@ -7,7 +7,11 @@ that they have outside.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -91,3 +95,17 @@ class DebianHost(LabHost):
             f"{cls.suite}-{hashlib.sha256(made_from).hexdigest()[:12]}",
             lambda tree: run(["mmdebstrap", *options, cls.suite, tree], timeout_s=600),
         )
+
+
+@contextmanager
+def host_with_newer_docker() -> Iterator[DebianHost]:
+    """A host that has booted, with its dockerd started. Afterwards nothing of it is left."""
+    root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
+    own = DebianHost(root / "disk")
+    try:
+        own.boot()
+        own.start(["dockerd"], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        yield own
+    finally:
+        own.remove()
+        shutil.rmtree(root)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from stampede.blocks.docker import DockerHost
 from stampede.places import Places
 from tests.functional.compose.conftest import Project
-from tests.lab.debian_host import DebianHost
+from tests.lab.debian_host import DebianHost, host_with_newer_docker
 from tests.lab.images import ensure_busybox
 
 pytestmark = [pytest.mark.functional, pytest.mark.debian, pytest.mark.timeout(900)]
@@ -20,15 +18,8 @@ pytestmark = [pytest.mark.functional, pytest.mark.debian, pytest.mark.timeout(90
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[DebianHost]:
-    root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
-    own = DebianHost(root / "disk")
-    try:
-        own.boot()
-        own.start(["dockerd"], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    with host_with_newer_docker() as own:
         yield own
-    finally:
-        own.remove()
-        shutil.rmtree(root)
 
 
 @pytest.fixture
