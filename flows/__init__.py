@@ -6,9 +6,12 @@ from typing import Any
 
 from prefect.flows import Flow
 
+from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
+from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
+from stampede.flows.reach_store import reach_store
 from stampede.flows.rebuild_server import rebuild_server
 from stampede.flows.recall_host import recall_host
 from stampede.flows.remove_stack import remove_stack
@@ -28,8 +31,10 @@ VERBS: tuple[Flow[..., Any], ...] = (
     remove_stack,
     adopt_stack,
     rebuild_server,
+    add_store,
+    check_store,
 )
-HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out, recall_host, survey_project, take_over)
+HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out, recall_host, survey_project, take_over, reach_store)
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 
 __all__ = ["FLOWS", "HOST_STEPS", "VERBS"]

@@ -10,53 +10,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stampede.backup.honoured import Honoured
 from stampede.blocks.object_store.s3 import S3Address, S3Store, s3_client
-from stampede.frozen import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _RACERS = 8
 _RACES = 5
-
-
-class Honoured(Frozen):
-    """What a server was seen to do."""
-
-    conditional_put: bool  # PUT with If-None-Match: * of an object that is there is refused, and changes nothing
-    one_winner: bool  # … also when eight come at once
-    ranges: bool  # a part of an object can be read
-    md5_checked: bool  # a body that does not have the MD5 it came with is refused
-    versioning: bool  # the bucket keeps what is overwritten or deleted
-    object_lock: bool  # the bucket can forbid to delete an object for a time
-
-    @property
-    def usable(self) -> bool:
-        """Whether backups can be kept there at all."""
-        return self.ranges
-
-    @property
-    def several_writers(self) -> bool:
-        """Whether several hosts may back up and prune there at the same time."""
-        return self.conditional_put and self.one_winner
-
-    @property
-    def follows(self) -> tuple[str, ...]:
-        """What a user should know, a sentence each."""
-        said: list[str] = []
-        if not self.ranges:
-            said.append("it cannot send parts of objects: it cannot be used")
-        if not self.several_writers:
-            said.append("it does not honour If-None-Match: only one host at a time may write, and nothing checks that")
-        if not self.md5_checked:
-            said.append("it does not check what it receives: damage on the way is found by verify, not at once")
-        if not self.object_lock:
-            said.append("its bucket has no object lock: who has the access key can delete all backups")
-        if self.versioning and not self.object_lock:
-            said.append(
-                "its bucket keeps deleted versions: a lifecycle rule has to expire them, or pruning frees nothing"
-            )
-        return tuple(said)
 
 
 def probe(address: S3Address) -> Honoured:
@@ -69,6 +30,7 @@ def probe(address: S3Address) -> Honoured:
     )
     store, client = S3Store(below, patience_s=20), s3_client(below)
     try:
+        store.size("canary")  # BucketMissing, where a put would make the bucket, as SeaweedFS does for some keys
         store.put("canary", b"sings")
         store.get("canary")
         return Honoured(
