@@ -31,7 +31,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def rescue(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Isolated (-I): neither the directory nor PYTHONPATH are looked at; and importing stampede fails."""
-    argv = [sys.executable, "-I", "-c", BARRED, RESCUE, *map(str, arguments)]
+    argv = [sys.executable, "-I", "-c", BARRED, str(RESCUE), *map(str, arguments)]
     own = os.environ | environment
     return subprocess.run(argv, cwd=cwd, env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
