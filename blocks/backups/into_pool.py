@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from stampede.backup.restore import RestoreReport
 from stampede.blocks.backups.jobs import RepositoryAccess, RestoreJob
 from stampede.blocks.backups.process import run_job
+from stampede.blocks.volumes.contract import VolumePool
+from stampede.blocks.volumes.recovery import fit
 from stampede.errors import UnknownName
 from stampede.frozen import Frozen
 from stampede.volumes.models import FoundManagedVolume, WantedVolume
-
-if TYPE_CHECKING:
-    from stampede.blocks.volumes.contract import VolumePool
 
 RESTORED_FROM = "stampede.restored-from"
 
@@ -51,17 +49,19 @@ def restore_into_pool(
     labelled = wanted.model_copy(update={"labels": {**wanted.labels, RESTORED_FROM: origin}})
     with pool.receive(labelled) as image:
         fetched = image.with_name(f"{image.name}.fetched")
+        size = image.stat().st_size
         job = RestoreJob(
             access=access,
             volume=volume,
             target=fetched,
             backup=backup,
             allow_holes=allow_holes,
-            largest_bytes=image.stat().st_size,
+            largest_bytes=size,
         )
         try:
             report = run_job(job, progress, cancelled)
             assert isinstance(report, RestoreReport)
+            fit(fetched, size, wanted.name)
             fetched.rename(image)
         finally:
             fetched.with_name(f"{fetched.name}.partial").unlink(missing_ok=True)

@@ -86,9 +86,8 @@ class VolumePool(Protocol):
     def receive(self, new: WantedVolume) -> AbstractContextManager[Path]:
         """A volume whose content comes from elsewhere, such as a backup: the path of an image to be written.
 
-        It is a file of the volume's size without data; what is written, or put in its place, has an ext4 with the
-        directory `data`, and is grown if it is smaller. After the context the volume is there and mounted; if it raises
-        or is killed, nothing is. Other verbs go on meanwhile.
+        It is a file of the volume's size without data; what is written has an ext4 with the directory `data`. After the
+        context the volume is there and mounted; if it raises or is killed, nothing is. Other verbs go on meanwhile.
         Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size; BadInput.
         """
         ...

@@ -146,7 +146,6 @@ class ImagePool:
             with (making / "image").open("xb") as file:
                 file.truncate(size)
             yield making / "image"
-            fit(making / "image", size, new.name)
             with self._changing():
                 persist(making / "image")
                 move(making, self._layout.volume(new.name))
