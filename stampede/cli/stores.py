@@ -13,7 +13,7 @@ from stampede.cli.aws_login import AwsSettings
 from stampede.cli.recovery_keys import STANDARD, key_in, write_key
 from stampede.cli.session import open_client, say
 from stampede.cli.tables import local_time, print_table
-from stampede.cli.verbs import following
+from stampede.cli.verbs import timed_result_of
 from stampede.client import Client, Run
 from stampede.client.requests import AddStore, CheckStore, Request
 from stampede.client.stores import NewStore
@@ -149,9 +149,8 @@ def show_stores(stores: Sequence[StoreView], *, as_json: bool) -> None:
 
 
 def _followed(client: Client, request: Request) -> tuple[Run, StoreReport]:
-    run = client.start(request)
-    with following(run) as progress:
-        return run, StoreReport.model_validate(client.result(run, watch=progress.show))
+    found, run = timed_result_of(client, request)
+    return run, StoreReport.model_validate(found)
 
 
 def _show_report(report: StoreReport, run: Run, *, as_json: bool, recovery_key: str | None = None) -> None:
