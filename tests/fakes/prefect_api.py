@@ -205,6 +205,8 @@ class FakePrefect:
         if "parent_flow_run_id" in asked:
             return []
         found = list(self.runs.values())
+        if "flows" in body:
+            found = [run for run in found if run.flow in body["flows"]["name"]["any_"]]
         if "tags" in asked:
             found = [run for run in found if set(asked["tags"]["all_"]) <= set(run.tags)]
         if "id" in asked:
