@@ -11,7 +11,7 @@ import re
 from stampede.errors import BadInput, StackLocked
 from stampede.frozen import Frozen
 
-_STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(:backups)?")
 
 
 class LockValue(Frozen):
@@ -30,6 +30,11 @@ class HeldLock(Frozen):
 
     id: str
     value: LockValue
+
+
+def backups_of(stack: str) -> str:
+    """What is locked while a stack's data is backed up, which changes nothing of the stack and may take hours."""
+    return f"{stack}:backups"
 
 
 def lock_name(stack: str) -> str:

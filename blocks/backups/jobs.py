@@ -49,6 +49,7 @@ class BackupJob(Frozen):
     base: int = 0
     created: datetime
     origin: str = ""
+    host: str = ""
     spec: str = "{}"
 
 
@@ -90,8 +91,17 @@ class ListJob(Frozen):
     volume: str | None = None
 
 
-Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob
-Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed]
+class SpecJob(Frozen):
+    """What one backup says of the app. The answer holds secrets."""
+
+    verb: Literal["spec"] = "spec"
+    access: RepositoryAccess
+    volume: str
+    backup: int
+
+
+Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob | SpecJob
+Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed] | str
 
 JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="verb")])
 ANSWERS: dict[str, TypeAdapter[Any]] = {
@@ -100,4 +110,5 @@ ANSWERS: dict[str, TypeAdapter[Any]] = {
     "verify": TypeAdapter(VerifyReport),
     "prune": TypeAdapter(PruneReport),
     "list": TypeAdapter(list[Listed]),
+    "spec": TypeAdapter(str),
 }

@@ -155,6 +155,31 @@ class ImagePool:
             remove_tree(making)
             os.close(claim)
 
+    @contextmanager
+    def receive_snapshot(self, coming: Snapshot) -> Iterator[Path]:
+        making = self._layout.making / f"{coming.volume}@{coming.id}"
+        there = self._layout.snapshot(coming.volume, coming.id)
+        with self._changing():
+            self._layout.known(coming.volume)
+            if there.exists() or making.exists():
+                raise Refused(f"{coming.volume} has a snapshot {coming.id} already, or gets it", "wait for that")
+            if self._status().pressure != "none":
+                raise Refused(f"the pool of {self._host} is too full for another snapshot", "remove some")
+            making.mkdir(mode=0o700)
+            claim = claimed(making)
+        assert claim is not None
+        try:
+            yield making / "image"
+            with self._changing():
+                self._layout.known(coming.volume)
+                persist(making / "image")
+                write(making / "snapshot.json", coming)
+                there.parent.mkdir(mode=0o700, exist_ok=True)
+                move(making, there)
+        finally:
+            remove_tree(making)
+            os.close(claim)
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         with self._changing():
             record = self._layout.known(volume)

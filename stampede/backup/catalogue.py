@@ -23,6 +23,7 @@ class Listed(Frozen):
     changed_bytes: int
     uploaded_bytes: int
     origin: str
+    host: str = ""
 
 
 def volumes(store: ObjectStore) -> list[str]:
@@ -39,6 +40,13 @@ def backups(store: ObjectStore, keys: Keys, volume: str) -> list[Listed]:
 def catalogue(store: ObjectStore, keys: Keys) -> list[Listed]:
     """All backups that are kept, of all volumes."""
     return [one for volume in volumes(store) for one in backups(store, keys, volume)]
+
+
+def spec_of(store: ObjectStore, keys: Keys, volume: str, backup: int) -> str:
+    """What is needed to bring the app back, as this backup has it: JSON, with secrets. Raises: as `find_backup`."""
+    snapshot = find_backup(Log(store, keys.volume(volume_folder(volume))), volume, backup).snapshot
+    assert snapshot is not None, "it is among the backups"
+    return snapshot.spec
 
 
 def find_backup(log: Log, volume: str, backup: int | None) -> Commit:
@@ -62,4 +70,5 @@ def _listed(volume: str, seq: int, snapshot: Snapshot) -> Listed:
         changed_bytes=snapshot.changed_bytes,
         uploaded_bytes=snapshot.uploaded_bytes,
         origin=snapshot.origin,
+        host=snapshot.host,
     )

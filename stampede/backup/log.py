@@ -39,6 +39,7 @@ class Snapshot(Frozen):
     changed_bytes: int
     uploaded_bytes: int
     origin: str = ""  # the cluster that made it
+    host: str = ""  # and the host of it that had the volume
     spec: str = "{}"  # the stack's revision and whatever else is needed to bring the app back; JSON
 
 

@@ -78,6 +78,7 @@ class About:
 
     created: datetime
     origin: str = ""
+    host: str = ""
     spec: str = "{}"
 
 
@@ -190,6 +191,7 @@ class _Run:
             changed_bytes=self.tally.changed_bytes,
             uploaded_bytes=sum(self._packs.sizes.values()),
             origin=self._about.origin,
+            host=self._about.host,
             spec=self._about.spec,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from stampede.blocks.volumes import VolumePool, ext4
 from stampede.errors import BadInput, Foreign, Refused, UnknownName
 from stampede.places import Places
-from stampede.volumes.models import FoundManagedVolume
+from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.room import MIB
 from tests.fakes.volumes import FakeVolumePool
 from tests.lab.pools import SETTINGS, running_pool, wanted
@@ -294,6 +295,51 @@ def test_a_volume_that_did_not_come_whole_is_not_there_and_takes_no_room(host: H
         break_off()
     assert (host.pool.volumes(), reserved(host)) == ((), 0)
     assert make(host, "came").size_bytes == 32 * MIB
+
+
+COMING = Snapshot(
+    id="20991126T192200.123Z",
+    volume="shop_uploads",
+    stack="shop",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    size_bytes=32 * MIB,
+    consistency="unmounted",
+    together=("shop_uploads",),
+)
+
+
+def test_a_snapshot_received_from_elsewhere_is_there_when_it_is_whole(host: Host) -> None:
+    make(host, content="kept")
+    before = host.pool.snapshot(["shop_uploads"])[0]
+    with host.pool.receive_snapshot(COMING) as image:
+        ext4.make(image, 32 * MIB)
+        host.pool.bring_back()
+        assert host.pool.snapshots("shop_uploads") == (before,)
+        with pytest.raises(Refused), host.pool.receive_snapshot(COMING):
+            pytest.fail("two cannot write one snapshot")
+    assert host.pool.snapshots("shop_uploads") == (before, COMING)
+    safety = host.pool.restore("shop_uploads", COMING.id)
+    assert not (data(host) / "file").exists()
+    host.pool.restore("shop_uploads", safety.id)
+    assert read(host) == "kept"
+    with pytest.raises(Refused), host.pool.receive_snapshot(COMING):
+        pytest.fail("it is there already")
+
+
+def test_a_snapshot_that_did_not_come_whole_is_not_there(host: Host) -> None:
+    make(host)
+
+    def break_off() -> None:
+        with host.pool.receive_snapshot(COMING) as image:
+            image.write_bytes(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
+    assert host.pool.snapshots("shop_uploads") == ()
+    other = COMING.model_copy(update={"volume": "nothing", "together": ("nothing",)})
+    with pytest.raises(UnknownName), host.pool.receive_snapshot(other):
+        pytest.fail("there is no such volume")
 
 
 def test_a_restore_brings_back_the_content_and_keeps_what_it_replaced(host: Host) -> None:
