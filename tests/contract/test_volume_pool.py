@@ -2,88 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from stampede.blocks.volumes import VolumePool, ext4
+from stampede.blocks.volumes import ext4
 from stampede.errors import BadInput, Foreign, Refused, UnknownName
-from stampede.places import Places
-from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.room import MIB
-from tests.fakes.volumes import FakeVolumePool
-from tests.lab.pools import SETTINGS, running_pool, wanted
-
-
-class FakeHost:
-    """A host whose pool is the fake."""
-
-    def __init__(self, root: Path) -> None:
-        self.fake = FakeVolumePool(root)
-        self.pool: VolumePool = self.fake
-
-    @contextmanager
-    def in_use(self, volume: str) -> Iterator[None]:
-        self.fake.busy.add(volume)
-        yield
-        self.fake.busy.remove(volume)
-
-    def reboot(self) -> None:
-        self.fake.mounted.clear()
-
-
-class RealHost:
-    """A host with a pool on a real file system."""
-
-    def __init__(self, pool: VolumePool) -> None:
-        self.pool = pool
-
-    def in_use(self, volume: str) -> AbstractContextManager[object]:
-        return (data(self, volume) / "held").open("w")
-
-    def reboot(self) -> None:
-        for volume in self.pool.volumes():
-            self.pool.unmount(volume.name)
-
-
-Host = FakeHost | RealHost
-
-
-@pytest.fixture(params=["fake", *(pytest.param(kind, marks=pytest.mark.functional) for kind in SETTINGS)])
-def host(request: pytest.FixtureRequest, places: Places) -> Iterator[Host]:
-    if request.param == "fake":
-        yield FakeHost(places.state)
-        return
-    with running_pool(places, request.param) as pool:
-        yield RealHost(pool)
-
-
-def data(host: Host, volume: str = "shop_uploads") -> Path:
-    return next(Path(one.data) for one in host.pool.volumes() if one.name == volume)
-
-
-def make(host: Host, name: str = "shop_uploads", content: str = "") -> FoundManagedVolume:
-    found = host.pool.ensure_volume(wanted(name))
-    if content:
-        write(host, content, name)
-    return found
-
-
-def reserved(host: Host) -> int:
-    status = host.pool.status()
-    assert status is not None
-    return status.reserved_bytes
-
-
-def write(host: Host, content: str, volume: str = "shop_uploads") -> None:
-    (data(host, volume) / "file").write_text(content)
-
-
-def read(host: Host, volume: str = "shop_uploads") -> str:
-    return (data(host, volume) / "file").read_text()
+from tests.lab.pool_hosts import Host, data, make, read, reserved, write
+from tests.lab.pools import wanted
 
 
 def test_a_host_without_a_pool_has_no_volumes_and_nothing_to_bring_back(host: Host) -> None:
@@ -295,51 +222,6 @@ def test_a_volume_that_did_not_come_whole_is_not_there_and_takes_no_room(host: H
         break_off()
     assert (host.pool.volumes(), reserved(host)) == ((), 0)
     assert make(host, "came").size_bytes == 32 * MIB
-
-
-COMING = Snapshot(
-    id="20991126T192200.123Z",
-    volume="shop_uploads",
-    stack="shop",
-    created=datetime(2026, 1, 1, tzinfo=UTC),
-    size_bytes=32 * MIB,
-    consistency="unmounted",
-    together=("shop_uploads",),
-)
-
-
-def test_a_snapshot_received_from_elsewhere_is_there_when_it_is_whole(host: Host) -> None:
-    make(host, content="kept")
-    before = host.pool.snapshot(["shop_uploads"])[0]
-    with host.pool.receive_snapshot(COMING) as image:
-        ext4.make(image, 32 * MIB)
-        host.pool.bring_back()
-        assert host.pool.snapshots("shop_uploads") == (before,)
-        with pytest.raises(Refused), host.pool.receive_snapshot(COMING):
-            pytest.fail("two cannot write one snapshot")
-    assert host.pool.snapshots("shop_uploads") == (before, COMING)
-    safety = host.pool.restore("shop_uploads", COMING.id)
-    assert not (data(host) / "file").exists()
-    host.pool.restore("shop_uploads", safety.id)
-    assert read(host) == "kept"
-    with pytest.raises(Refused), host.pool.receive_snapshot(COMING):
-        pytest.fail("it is there already")
-
-
-def test_a_snapshot_that_did_not_come_whole_is_not_there(host: Host) -> None:
-    make(host)
-
-    def break_off() -> None:
-        with host.pool.receive_snapshot(COMING) as image:
-            image.write_bytes(b"half")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        break_off()
-    assert host.pool.snapshots("shop_uploads") == ()
-    other = COMING.model_copy(update={"volume": "nothing", "together": ("nothing",)})
-    with pytest.raises(UnknownName), host.pool.receive_snapshot(other):
-        pytest.fail("there is no such volume")
 
 
 def test_a_restore_brings_back_the_content_and_keeps_what_it_replaced(host: Host) -> None:
