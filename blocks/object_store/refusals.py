@@ -41,7 +41,8 @@ def status_of(error: ClientError) -> int:
 def passes(error: Exception) -> bool:
     """Whether the same request may well succeed in a while."""
     if isinstance(error, ClientError):
-        return status_of(error) in (409, 429) or status_of(error) >= 500 or code_of(error) in _BUSY
+        status = status_of(error)
+        return status in (409, 429) or (status >= 500 and status != 501) or code_of(error) in _BUSY
     return isinstance(error, _NETWORK) and not isinstance(error, SSLError)
 
 

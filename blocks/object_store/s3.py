@@ -9,7 +9,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,9 +21,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
-from stampede.backup.store import Counts, Found
+from stampede.backup.store import Counts, Found, Lock
 from stampede.blocks.object_store.refusals import as_ours, code_of, passes, status_of
-from stampede.errors import Cancelled, Damaged
+from stampede.blocks.object_store.retention import Retention
+from stampede.errors import Cancelled, Damaged, StoreRefused
 from stampede.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ _T = TypeVar("_T")
 _PATIENCE_S = 75.0  # SeaweedFS was seen to answer 500 for 25 s after a crash
 _LONGEST_PAUSE_S = 5.0
 _DELETED_AT_ONCE = 1000
+_EXTENDED_AT_ONCE = 8
 
 
 class S3Address(Frozen):
@@ -78,15 +82,26 @@ def s3_client(address: S3Address, *, connections: int = 16) -> S3Client:
 class S3Store:
     """Keeps the promises of stampede/backup/store.py. `patience_s` is how long errors that pass are retried.
 
-    Once `cancelled` is set, what does not work at once raises Cancelled.
+    With `lock` what is written gets a retention, and what is deleted is deleted with all its versions: a bucket with
+    object lock keeps versions, and a plain DELETE only hides the newest.
+
+    Once `cancelled` is set, nothing more is asked: every verb raises Cancelled.
     """
 
     def __init__(
-        self, address: S3Address, *, patience_s: float = _PATIENCE_S, cancelled: threading.Event | None = None
+        self,
+        address: S3Address,
+        *,
+        lock: Lock | None = None,
+        patience_s: float = _PATIENCE_S,
+        cancelled: threading.Event | None = None,
     ) -> None:
-        self.address, self._patience_s = address, patience_s
+        self.address, self._lock, self._patience_s = address, lock, patience_s
+        self._retention: Retention | None = None
         self._cancelled = cancelled or threading.Event()
         self._client = s3_client(address)
+        if lock is not None:
+            self._retention = Retention(self._client, address.bucket, lock, self._ask)
         self._prefix = f"{address.prefix.strip('/')}/" if address.prefix.strip("/") else ""
         self._counts = Counts()
 
@@ -94,13 +109,22 @@ class S3Store:
     def counts(self) -> Counts:
         return self._counts
 
+    @property
+    def lock(self) -> Lock | None:
+        return self._lock
+
+    @property
+    def clock(self) -> datetime:
+        return datetime.now(UTC)  # a host that is off by more than 15 minutes is refused anyway
+
     def close(self) -> None:
         """Afterwards it has no connection open."""
         self._client.close()
 
     def put(self, name: str, content: bytes | bytearray) -> None:
         body: Any = content  # boto3's types know no bytearray, boto3 does
-        self._ask_plainly(lambda: self._client.put_object(**self._at(name), Body=body), sent=len(content))
+        more = self._retention.of_new(content) if self._retention else {}
+        self._ask_plainly(lambda: self._client.put_object(**self._at(name), Body=body, **more), sent=len(content))
 
     def put_if_absent(self, name: str, content: bytes) -> bool:
         if not self.address.conditional_put:
@@ -108,14 +132,17 @@ class S3Store:
                 return self.get(name) == content
             self.put(name, content)
             return True
+        more = self._retention.of_new(content) if self._retention else {}
         try:
             self._ask(
-                lambda: self._client.put_object(**self._at(name), Body=content, IfNoneMatch="*"), sent=len(content)
+                lambda: self._client.put_object(**self._at(name), Body=content, IfNoneMatch="*", **more),
+                sent=len(content),
             )
         except ClientError as error:
             if status_of(error) == 412:
                 return self.get(name) == content  # an earlier try of ours whose answer was lost
-            raise as_ours(error, str(self.address)) from error
+            with self._refusals():
+                raise
         return True
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
@@ -154,10 +181,22 @@ class S3Store:
             for item in page.get("CommonPrefixes", ()):
                 yield item["Prefix"].removeprefix(self._prefix + prefix).rstrip("/")
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> frozenset[str]:
+        if self._retention is not None:
+            with self._refusals():
+                kept = self._retention.delete([self._prefix + name for name in names])
+            return frozenset(key.removeprefix(self._prefix) for key in kept)
         remaining = iter(names)
         while batch := list(islice(remaining, _DELETED_AT_ONCE)):
             self._delete(batch)
+        return frozenset()
+
+    def extend_locks(self, names: Iterable[str], end: datetime) -> None:
+        retention = self._retention
+        assert retention is not None
+        with self._refusals(), ThreadPoolExecutor(_EXTENDED_AT_ONCE, "lock") as threads:
+            for _ in threads.map(lambda name: retention.extend(self._prefix + name, end), names):
+                pass
 
     def now(self) -> datetime:
         answer = self._ask_plainly(lambda: self._client.list_objects_v2(Bucket=self.address.bucket, MaxKeys=1))
@@ -168,6 +207,17 @@ class S3Store:
         answer = self._ask_plainly(lambda: self._client.delete_objects(Bucket=self.address.bucket, Delete=wanted))
         for refused in answer.get("Errors", ()):
             raise as_ours(ClientError({"Error": refused}, "DeleteObjects"), str(self.address))
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What is refused within is raised as one of our errors."""
+        try:
+            yield
+        except ClientError as error:
+            if self._lock is not None and code_of(error) == "InvalidRequest":
+                hint = "make a bucket with object lock, which cannot be turned on later everywhere; or do without"
+                raise StoreRefused(f"{self.address} does not lock objects", hint) from error
+            raise as_ours(error, str(self.address)) from error
 
     def _at(self, name: str, **more: str) -> Any:
         return {"Bucket": self.address.bucket, "Key": self._prefix + name, **more}
@@ -184,15 +234,15 @@ class S3Store:
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def _ask_plainly(self, request: Callable[[], _T], *, sent: int = 0) -> _T:
-        try:
+        with self._refusals():
             return self._ask(request, sent=sent)
-        except ClientError as error:
-            raise as_ours(error, str(self.address)) from error
 
     def _ask(self, request: Callable[[], _T], *, sent: int = 0, missing_bucket: bool = False) -> _T:
         """The answer, at last. Raises: ClientError for what a verb may know better, everything else as one of ours."""
         began, pause = time.monotonic(), 0.1
         while True:
+            if self._cancelled.is_set():
+                raise Cancelled(f"cancelled before {self.address} was asked for more")
             self._counts.add(sent=sent)
             try:
                 return request()
