@@ -20,12 +20,14 @@ from stampede.documents import Revision
 GENERIC = "any"
 TAG = "stampede"
 PAGE = 200
+FORM = ("stack", "replicas")
 
 
 def form_defaults(revision: Revision) -> dict[str, Any]:
     """What the forms of a stack show at first; a flow takes those that it has parameters for."""
     services = revision.definition.services
-    return {"stack": revision.stack, "replicas": {name: service.replicas for name, service in services.items()}}
+    values = (revision.stack, {name: service.replicas for name, service in services.items()})
+    return dict(zip(FORM, values, strict=True))
 
 
 async def ensure_stack_deployments(client: PrefectClient, stack: str, defaults: Mapping[str, Any]) -> list[UUID]:
@@ -71,7 +73,12 @@ async def _read(client: PrefectClient, name: DeploymentFilterName | None = None)
 
 
 def _generic(found: Iterable[DeploymentResponse]) -> list[DeploymentResponse]:
-    return [one for one in found if one.name == GENERIC and "stack" in _parameters(one)]
+    """Those that the form of a stack can start as it is: they ask for nothing that it does not say."""
+    return [one for one in found if one.name == GENERIC and "stack" in _required(one) <= {*FORM}]
+
+
+def _required(deployment: DeploymentResponse) -> set[str]:
+    return set((deployment.parameter_openapi_schema or {}).get("required") or ())
 
 
 def _parameters(deployment: DeploymentResponse) -> dict[str, Any]:
