@@ -6,9 +6,12 @@ from typing import Any
 
 from prefect.flows import Flow
 
+from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
+from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
+from stampede.flows.reach_store import reach_store
 from stampede.flows.rebuild_server import rebuild_server
 from stampede.flows.recall_host import recall_host
 from stampede.flows.remove_stack import remove_stack
@@ -45,6 +48,8 @@ VERBS: tuple[Flow[..., Any], ...] = (
     remove_stack,
     adopt_stack,
     rebuild_server,
+    add_store,
+    check_store,
     list_volumes,
     create_volume,
     clone_volume,
@@ -72,6 +77,7 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     thin_out_on_host,
     stop_users,
     put_back_on_host,
+    reach_store,
 )
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 

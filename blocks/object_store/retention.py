@@ -6,29 +6,30 @@ is locked is refused. Source: Amazon S3 User Guide, "Locking objects with Object
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
-
-from botocore.exceptions import ClientError
+from typing import NamedTuple, Protocol
 
 from stampede.backup.store import Lock
-from stampede.blocks.object_store.refusals import status_of
+from stampede.blocks.object_store.documents import deletion, parsed, retention, text, with_md5
+from stampede.blocks.object_store.refusals import Refusal
+from stampede.blocks.object_store.wire import Answer
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-_T = TypeVar("_T")
 _DELETED_AT_ONCE = 1000
 
 
 class Ask(Protocol):
-    """Makes a request until it is answered. Raises: ClientError for what is refused, else one of ours."""
+    """Makes a request until it is answered. Raises: Refusal, else one of our errors."""
 
-    def __call__(self, request: Callable[[], _T]) -> _T: ...
+    def __call__(
+        self,
+        method: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer: ...
 
 
 class _Version(NamedTuple):
@@ -37,26 +38,28 @@ class _Version(NamedTuple):
 
 
 class Retention:
-    """What a lock makes of requests to a bucket."""
+    """What a lock makes of requests to a bucket. All raise Refusal."""
 
-    def __init__(self, client: S3Client, bucket: str, lock: Lock, ask: Ask) -> None:
-        self._client, self._bucket, self._lock, self._ask = client, bucket, lock, ask
+    def __init__(self, lock: Lock, ask: Ask) -> None:
+        self._mode, self._lock, self._ask = lock.mode.upper(), lock, ask
 
-    def of_new(self, content: bytes | bytearray) -> dict[str, Any]:
-        """What a PUT needs besides; its body has to come with a checksum that every server knows."""
+    def of_new(self, content: bytes | bytearray) -> dict[str, str]:
+        """Headers that lock what is put with them. Servers insist on a checksum then."""
+        end = self._lock.end(datetime.now(UTC))
         return {
-            "ContentMD5": base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode(),
-            "ObjectLockMode": self._lock.mode.upper(),
-            "ObjectLockRetainUntilDate": self._lock.end(datetime.now(UTC)),
+            "x-amz-object-lock-mode": self._mode,
+            "x-amz-object-lock-retain-until-date": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+            **with_md5(content),
         }
 
     def extend(self, key: str, end: datetime) -> None:
         """Afterwards the newest version is locked at least until `end`; a no-op if there is none."""
-        wanted: Any = {"Mode": self._lock.mode.upper(), "RetainUntilDate": end}
+        body = retention(self._mode, end)
         try:
-            self._ask(lambda: self._client.put_object_retention(Bucket=self._bucket, Key=key, Retention=wanted))
-        except ClientError as error:
-            if status_of(error) == 404 or (status_of(error) == 403 and self._is_locked(key, end)):
+            self._ask("PUT", key, query={"retention": ""}, headers=with_md5(body), body=body)
+        except Refusal as refused:
+            is_missing = refused.status == 404 and refused.code != "NoSuchBucket"
+            if is_missing or (refused.status == 403 and self._is_locked(key, end)):
                 return  # a lock is never made shorter: somebody else was further
             raise
 
@@ -69,33 +72,31 @@ class Retention:
         return frozenset(kept)
 
     def _delete(self, versions: Sequence[_Version]) -> set[str]:
-        """Of which objects versions are locked. Raises: ClientError for one that was refused for another reason."""
-        batch: Any = [{"Key": one.key, "VersionId": one.version} for one in versions]
-        wanted: Any = {"Objects": batch, "Quiet": True}
-        answer = self._ask(lambda: self._client.delete_objects(Bucket=self._bucket, Delete=wanted))
-        refusals: Any = answer.get("Errors", ())
-        for refused in refusals[:1]:  # if the first one is locked, so are the others: a missing right spares none
-            if not self._is_locked(refused["Key"], datetime.now(UTC), refused["VersionId"]):
-                raise ClientError({"Error": refused}, "DeleteObjects")
-        return {refused["Key"] for refused in refusals}
+        """Of which objects versions are locked. Raises: Refusal if they were refused for another reason."""
+        body = deletion(versions)
+        answer = self._ask("POST", query={"delete": ""}, headers=with_md5(body), body=body)
+        refusals = list(parsed(answer).iterfind("{*}Error"))
+        for one in refusals[:1]:  # if the first one is locked, so are the others: a missing right spares none
+            if not self._is_locked(text(one, "Key"), datetime.now(UTC), text(one, "VersionId")):
+                raise Refusal(answer.status, text(one, "Code"), text(one, "Message"))
+        return {text(one, "Key") for one in refusals}
 
     def _is_locked(self, key: str, until: datetime, version: str = "") -> bool:
-        asked: Any = {"Bucket": self._bucket, "Key": key, **({"VersionId": version} if version else {})}
+        asked = {"retention": "", **({"versionId": version} if version else {})}
         try:
-            found = self._ask(lambda: self._client.get_object_retention(**asked))
-        except ClientError:
+            end = text(parsed(self._ask("GET", key, query=asked)), "RetainUntilDate")
+        except Refusal:
             return False
-        end = found.get("Retention", {}).get("RetainUntilDate")
-        return end is not None and end >= until.replace(microsecond=0)
+        return bool(end) and datetime.fromisoformat(end) >= until.replace(microsecond=0)
 
     def _versions(self, keys: Sequence[str]) -> Iterator[_Version]:
         wanted = set(keys)
-        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": keys[0].rpartition("/")[0] if keys else ""}
+        asked = {"versions": "", "prefix": keys[0].rpartition("/")[0] if keys else ""}
         while wanted:
-            page = self._ask(partial(self._client.list_object_versions, **asked))
-            for one in page.get("Versions", ()):
-                if one["Key"] in wanted:
-                    yield _Version(one["Key"], one["VersionId"])
-            if not page.get("IsTruncated"):
+            page = parsed(self._ask("GET", query=asked))
+            for one in page.iterfind("{*}Version"):
+                if (key := text(one, "Key")) in wanted:
+                    yield _Version(key, text(one, "VersionId"))
+            if text(page, "IsTruncated") != "true":
                 return
-            asked |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+            asked |= {"key-marker": text(page, "NextKeyMarker"), "version-id-marker": text(page, "NextVersionIdMarker")}
