@@ -54,7 +54,7 @@ class BackupJob(Frozen):
 
 
 class RestoreJob(Frozen):
-    """Restore to `target`, which must not exist."""
+    """Restore to `target`, which must not exist. An image of more than `largest_bytes` is refused."""
 
     verb: Literal["restore"] = "restore"
     access: RepositoryAccess
@@ -62,6 +62,7 @@ class RestoreJob(Frozen):
     target: Path
     backup: int | None = None
     allow_holes: bool = False
+    largest_bytes: int | None = None
 
 
 class VerifyJob(Frozen):
