@@ -14,6 +14,7 @@ from stampede.backup.restore import RestoreReport
 from stampede.backup.store import Lock
 from stampede.backup.verify import Level, VerifyReport
 from stampede.backup.writer import BackupReport
+from stampede.blocks.backups.place import Place
 from stampede.blocks.object_store import S3Address
 from stampede.frozen import Frozen
 from stampede.retention import Retention
@@ -90,6 +91,16 @@ class ListJob(Frozen):
     verb: Literal["list"] = "list"
     access: RepositoryAccess
     volume: str | None = None
+
+
+class ServeJob(Frozen):
+    """Serve a backup at `place`, for as long as the job's standard input is open."""
+
+    access: RepositoryAccess
+    volume: str
+    place: Place
+    backup: int | None = None
+    patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
 
 
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob
