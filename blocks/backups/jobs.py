@@ -11,19 +11,22 @@ from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 from stampede.backup.catalogue import Listed
 from stampede.backup.prune import PruneReport
 from stampede.backup.restore import RestoreReport
+from stampede.backup.store import Lock
 from stampede.backup.verify import Level, VerifyReport
 from stampede.backup.writer import BackupReport
+from stampede.blocks.backups.place import Place
 from stampede.blocks.object_store import S3Address
 from stampede.frozen import Frozen
 from stampede.retention import Retention
 
 
 class RepositoryAccess(Frozen):
-    """A bucket and the opened repository in it. `master_key` (hex) opens everything."""
+    """A bucket and the opened repository in it. `master_key` (hex) opens everything. `lock` is for what is written."""
 
     address: S3Address
     repository: str
     master_key: SecretStr
+    lock: Lock | None = None
 
     @field_serializer("address", "master_key", when_used="json")
     def _revealed(self, value: S3Address | SecretStr) -> Any:
@@ -98,6 +101,16 @@ class SpecJob(Frozen):
     access: RepositoryAccess
     volume: str
     backup: int
+
+
+class ServeJob(Frozen):
+    """Serve a backup at `place`, for as long as the job's standard input is open."""
+
+    access: RepositoryAccess
+    volume: str
+    place: Place
+    backup: int | None = None
+    patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
 
 
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob | SpecJob

@@ -22,6 +22,7 @@ from stampede.tasks.backups import BACKUP, Work, back_up, let_earlier_go, prune_
 from stampede.tasks.events import announcement
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.on_host import on_hosts
+from stampede.tasks.schedules import is_overdue
 from stampede.tasks.stores import store_for_backups
 from stampede.volumes.labels import KEEP, TAKEN_BY
 
@@ -63,6 +64,7 @@ async def back_up_on_host(stack: str, revision: int, work: list[Work]) -> HostBa
 async def backup_stack(
     stack: str,
     volumes: list[str] | None = None,
+    scheduled: bool = False,
     dry_run: bool = False,
     wait_for_lock_s: float = 0.0,
     requested_by: str = "",
@@ -71,10 +73,13 @@ async def backup_stack(
     """Afterwards the volumes, all with x-backups if none is named, have a backup of one and the same moment.
 
     One snapshot is taken of all of them (of those of one host; each host has its own moment), which the next backup is
-    compared with. It goes on while the stack runs and changes. Killed and run again, it sends what is missing.
+    compared with. It goes on while the stack runs and changes. Killed and run again, it sends what is missing. A
+    scheduled one does nothing when the next one is due already.
     Raises: UnknownName, BadInput, Refused for a store whose recovery key nobody has confirmed, StackLocked while
     another backup of the stack is under way, StoreRefused, StoreUnavailable, Foreign.
     """
+    if scheduled and await is_overdue():
+        return StackBackedUp(stack=stack, warnings=("skipped: the next one is due already",))
     async with _backing_up(stack, requested_by, why, wait_for_lock_s, dry_run=dry_run) as payload:
         revision = await known_revision(stack)
         found = await volumes_of(stack)
@@ -102,7 +107,7 @@ async def backup_volume(
     why: str = "",
 ) -> StackBackedUp:
     """The same for one volume."""
-    return await backup_stack.fn(stack, [volume], dry_run, wait_for_lock_s, requested_by, why)
+    return await backup_stack.fn(stack, [volume], False, dry_run, wait_for_lock_s, requested_by, why)
 
 
 @asynccontextmanager

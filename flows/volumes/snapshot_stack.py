@@ -10,13 +10,14 @@ from stampede.flows.volumes.hosts import Volumes, volumes_of
 from stampede.flows.volumes.snapshots import let_go, take
 from stampede.tasks.artifacts import publish_snapshots
 from stampede.tasks.events import announcement
+from stampede.tasks.schedules import is_overdue
 from stampede.tasks.stack_state import read_wanted
 from stampede.volumes.keeping import surplus
 from stampede.volumes.labels import TAKEN_BY
 from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.relief import Dropped
 from stampede.volumes.stall import BUDGET_S
-from stampede.volumes.views import SnapshotsTaken, TakenBy, view_of_snapshot
+from stampede.volumes.views import SnapshotsTaken, view_of_snapshot
 
 SCHEDULE = "schedule"
 
@@ -25,22 +26,27 @@ SCHEDULE = "schedule"
 async def snapshot_stack(
     stack: str,
     volumes: list[str] | None = None,
-    taken_by: TakenBy = "hand",
+    scheduled: bool = False,
     allowed_stall_s: float = BUDGET_S,
     requested_by: str = "",
     why: str = "",
 ) -> SnapshotsTaken:
     """Afterwards the volumes, all managed ones of the stack if none is named, have a snapshot of one point in time.
 
-    Over several hosts each has its own moment. One taken on schedule lets those go that the file does not keep.
+    Over several hosts each has its own moment. A scheduled one lets those go that the file does not keep, and does
+    nothing when the next one is due already.
     Raises: UnknownName, Refused when writers would wait for longer than allowed or the pool is full, DaemonError of a
     hook. Safe to kill and run again at any point: there is one snapshot per run.
     """
+    if scheduled and await is_overdue():
+        return SnapshotsTaken(stack=stack, warnings=("skipped: the next one is due already",))
     async with announcement(stack, by=requested_by, why=why) as payload:
         found = await volumes_of(stack)
         chosen = found.chosen(volumes)
-        taken = await take(found, chosen, labels={TAKEN_BY: taken_by}, budget_s=allowed_stall_s)
-        dropped = await _surplus(found, chosen, taken) if taken_by == SCHEDULE else ()
+        taken = await take(
+            found, chosen, labels={TAKEN_BY: SCHEDULE if scheduled else "hand"}, budget_s=allowed_stall_s
+        )
+        dropped = await _surplus(found, chosen, taken) if scheduled else ()
         await let_go(found, dropped)
         by_name = {volume.name: volume for volume in chosen}
         views = tuple(view_of_snapshot(one, by_name[one.volume]) for one in taken)
@@ -55,7 +61,7 @@ async def snapshot_volume(
     stack: str, volume: str, allowed_stall_s: float = BUDGET_S, requested_by: str = "", why: str = ""
 ) -> SnapshotsTaken:
     """The same for one volume."""
-    return await snapshot_stack.fn(stack, [volume], "hand", allowed_stall_s, requested_by, why)
+    return await snapshot_stack.fn(stack, [volume], False, allowed_stall_s, requested_by, why)
 
 
 async def _surplus(

@@ -16,6 +16,7 @@ class BackupStack(StackRequest):
     flow: ClassVar[str] = "backup-stack"
 
     volumes: list[str] | None = None
+    scheduled: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

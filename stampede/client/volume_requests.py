@@ -45,7 +45,7 @@ class SnapshotStack(OfStack):
     flow: ClassVar[str] = "snapshot-stack"
 
     volumes: list[str] | None = None
-    taken_by: str | None = None
+    scheduled: bool | None = None
     allowed_stall_s: float | None = None
     requested_by: str | None = None
     why: str | None = None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from stampede.frozen import Frozen
 from stampede.volumes.labels import KEY, REPLACED_BY, TAKEN_BY
 from stampede.volumes.models import Consistency, FoundManagedVolume, PoolStatus, Snapshot
 from stampede.volumes.relief import Dropped
-
-TakenBy = Literal["hand", "schedule", "deploy", "backup", "restore"]
 
 
 class VolumeView(Frozen):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.installation import until
 from tests.lab.stacks import LabStack, inside, sleeper
 
 pytestmark = pytest.mark.functional
@@ -141,7 +142,7 @@ def test_a_clone_is_a_volume_of_its_own(stack: LabStack) -> None:
     both = {**database(), "reader": sleeper(volumes=["copy:/data"])}
     stack.up(both, volumes={"data": {"x-size": "32M"}, "copy": {"x-size": "32M"}})
     assert (read(stack), read(stack, "reader")) == ("changed", "original")
-    assert stack.do("volume", "rm", f"{stack.name}/copy", "--yes", code=6).err.startswith("error:")
+    assert f"{stack.name}/copy is used by reader" in stack.do("volume", "rm", f"{stack.name}/copy", "--yes", code=6).err
 
 
 def test_volumes_are_made_resized_listed_and_removed(stack: LabStack) -> None:
@@ -153,3 +154,39 @@ def test_volumes_are_made_resized_listed_and_removed(stack: LabStack) -> None:
     assert int(inside(stack.containers("db")[0], "sh", "-c", "df -k /data | tail -1").split()[1]) > 40 * 1024
     stack.do("volume", "rm", f"{stack.name}/extra", "--yes")
     assert [each["volume"] for each in stack.do("volume", "ls", stack.name).json] == ["data"]
+
+
+def test_snapshots_are_taken_on_schedule(stack: LabStack) -> None:
+    often = {"schedule": "* * * * *", "keep": {"last": 1}}
+    stack.up(database(), volumes={"data": {"x-size": "32M", "x-snapshots": often}})
+    stack.do("snapshot", "create", f"{stack.name}/data")
+
+    def scheduled() -> list[str]:
+        return [s["id"] for s in stack.do("snapshot", "ls", stack.name).json if s["taken_by"] == "schedule"]
+
+    until(lambda: len(scheduled()) == 1, "the first snapshot is taken on schedule")
+    first = scheduled()
+    until(lambda: scheduled() not in (first, []), "the next one has taken its place")
+    assert len(scheduled()) == 1
+    assert len(stack.do("snapshot", "ls", stack.name).json) == 2  # the one taken by hand stays
+
+
+def test_schedules_follow_the_file(stack: LabStack) -> None:
+    def schedules(flow: str) -> list[tuple[str, object]]:
+        found = stack.installation.read(f"/deployments/name/{flow}/{stack.name}")["schedules"]
+        return [(one["schedule"]["cron"], one["parameters"]) for one in found if one["slug"]]
+
+    policy = {"x-size": "32M", "x-snapshots": {"schedule": "*/15 * * * *"}}
+    stack.up({"db": sleeper(volumes=["data:/a", "logs:/b"])}, volumes={"data": policy, "logs": policy})
+    assert schedules("snapshot-stack") == [("*/15 * * * *", {"volumes": ["data", "logs"], "scheduled": True})]
+    stack.up(
+        {"db": sleeper(volumes=["data:/a", "logs:/b"], environment={"A": "1"})},
+        volumes={"data": policy, "logs": policy},
+    )
+    assert len(schedules("snapshot-stack")) == 1
+    other = {"x-size": "32M", "x-snapshots": {"schedule": "daily"}}
+    stack.up({"db": sleeper(volumes=["data:/a", "logs:/b"])}, volumes={"data": other, "logs": {"x-size": "32M"}})
+    assert schedules("snapshot-stack") == [("0 3 * * *", {"volumes": ["data"], "scheduled": True})]
+    stack.do("down")
+    left = stack.installation.read("/deployments/filter", {"deployments": {"name": {"any_": [stack.name]}}})
+    assert left == []
