@@ -101,6 +101,17 @@ class ServeJob(Frozen):
     patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
 
 
+class BringJob(Frozen):
+    """Bring a backup into `folder`, where a volume arrives, and serve it there until it is unmounted."""
+
+    access: RepositoryAccess
+    volume: str
+    backup: int
+    folder: Path
+    most_bytes: int
+    patience_s: float = 60.0
+
+
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob
 Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed]
 
