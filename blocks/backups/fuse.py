@@ -71,7 +71,7 @@ def mounted_file(path: Path, content: Content, trouble: Callable[[Exception], No
 
     Raises: DaemonError if it cannot be mounted.
     """
-    # What we write while memory is short must not wait for memory that can only be freed by us; only some may ask for it.
+    # What we write while memory is short must not wait for memory that only we can free; not everybody may ask for it.
     _LIBC.prctl(_SET_IO_FLUSHER, 1, 0, 0, 0)
     device = _mounted(path)
     server = _Server(device, content, trouble)

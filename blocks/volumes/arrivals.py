@@ -12,6 +12,7 @@ when nobody uses it, or before anybody can after a reboot. Called under the pool
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from stampede.blocks.volumes import ext4, loops, mounts
@@ -141,4 +142,5 @@ def settle_arrivals(layout: Layout, ground: Ground, mounted_at: Path) -> None:
         if arrival.record is None:
             remove_tree(folder)
         elif arrival.complete.exists() and not arrival.is_brought and mounts.mount_at(mounted_at / folder.name) is None:
-            arrival.finish()
+            with suppress(DaemonError):  # a file system that cannot be mended; whoever finishes this one is told
+                arrival.finish()
