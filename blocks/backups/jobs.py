@@ -86,11 +86,12 @@ class PruneJob(Frozen):
 
 
 class ListJob(Frozen):
-    """Backups of one volume, or of all."""
+    """Backups of one volume, or of all; those that are lost as well if asked for."""
 
     verb: Literal["list"] = "list"
     access: RepositoryAccess
     volume: str | None = None
+    with_lost: bool = False
 
 
 class ServeJob(Frozen):
