@@ -132,7 +132,7 @@ async def verify_volume(store: str, volume: str, level: Level) -> VerifyReport:
 async def list_store(store: str, volume: str | None = None) -> tuple[BackupView, ...]:
     """All backups that are kept there, or those of one volume, oldest first."""
     found = await ready_store(store)
-    listed = await run_shown(ListJob(access=found.access, volume=volume), f"list of {volume or store}")
+    listed = await run_shown(ListJob(access=found.access, volume=volume, with_lost=True), f"list of {volume or store}")
     assert isinstance(listed, list)
     return tuple(view_of(one, store) for one in sorted(listed, key=lambda one: (one.volume, one.backup)))
 

@@ -7,13 +7,16 @@ from datetime import datetime
 
 from stampede.backup.catalogue import Listed
 from stampede.backup.verify import BadObject, Level
-from stampede.errors import BackupError, UnknownName
+from stampede.errors import BackupError, Damaged, UnknownName
 from stampede.frozen import Frozen
 from stampede.retention import Decision
 
 
 class BackupView(Frozen):
-    """One backup of one volume. `name` is `stack/volume`; `origin` the cluster and `host` the host that made it."""
+    """One backup of one volume. `name` is `stack/volume`; `origin` the cluster and `host` the host that made it.
+
+    One with `trouble` is lost, and sizes are 0.
+    """
 
     name: str
     stack: str
@@ -27,6 +30,7 @@ class BackupView(Frozen):
     data_bytes: int
     changed_bytes: int
     uploaded_bytes: int
+    trouble: str = ""
 
 
 class VolumeBackedUp(Frozen):
@@ -153,6 +157,7 @@ def view_of(listed: Listed, store: str) -> BackupView:
         data_bytes=listed.data_bytes,
         changed_bytes=listed.changed_bytes,
         uploaded_bytes=listed.uploaded_bytes,
+        trouble=listed.trouble,
     )
 
 
@@ -172,7 +177,7 @@ def picked(
 ) -> tuple[BackupView, ...]:
     """Of each volume of the stack, or of those named, the newest backup; not after `until`; or the one numbered.
 
-    Raises: UnknownName, BackupError when there is none.
+    Raises: UnknownName, BackupError when there is none, Damaged when the one numbered is lost.
     """
     own = [one for one in known if one.stack == stack and (keys is None or one.volume in keys)]
     if not own:
@@ -180,6 +185,10 @@ def picked(
         raise BackupError(f"there is no backup of {what}", "stampede backup ls lists all of a store")
     if backup is not None:
         own = [one for one in own if one.backup == backup]
+        for one in own:
+            if one.trouble:
+                raise Damaged(f"{one.name}@{backup} is lost: {one.trouble}", "restore another one")
+    own = [one for one in own if not one.trouble]
     if until is not None:
         own = [one for one in own if one.created <= until]
     newest: dict[str, BackupView] = {}

@@ -53,10 +53,11 @@ def show_backups(backups: Sequence[Row], *, as_json: bool) -> None:
             human(each["size_bytes"]),
             human(each["data_bytes"]),
             human(each["uploaded_bytes"]),
+            each["trouble"],
         )
         for each in backups
     ]
-    print_table(("VOLUME", "BACKUP", "WHEN", "STORE", "HOST", "SIZE", "DATA", "SENT"), rows)
+    print_table(("VOLUME", "BACKUP", "WHEN", "STORE", "HOST", "SIZE", "DATA", "SENT", ""), rows)
 
 
 def show_restored(done: Row, run: Run, *, as_json: bool) -> None:

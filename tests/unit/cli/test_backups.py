@@ -37,6 +37,7 @@ LISTED = {
     "data_bytes": 1 << 29,
     "changed_bytes": 1 << 20,
     "uploaded_bytes": 1 << 19,
+    "trouble": "",
 }
 RESTORED = {
     "stack": "shop",
