@@ -8,6 +8,8 @@ from prefect.flows import Flow
 
 from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.deploy_stack import deploy_stack
+from stampede.flows.eject_stack import eject_stack
+from stampede.flows.move_out import forget_ejection, move_back, move_out, survey_ejection
 from stampede.flows.plan_stack import plan_stack
 from stampede.flows.rebuild_server import rebuild_server
 from stampede.flows.recall_host import recall_host
@@ -27,9 +29,20 @@ VERBS: tuple[Flow[..., Any], ...] = (
     restart_service,
     remove_stack,
     adopt_stack,
+    eject_stack,
     rebuild_server,
 )
-HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out, recall_host, survey_project, take_over)
+HOST_STEPS: tuple[Flow[..., Any], ...] = (
+    survey_host,
+    roll_out,
+    recall_host,
+    survey_project,
+    take_over,
+    survey_ejection,
+    move_out,
+    move_back,
+    forget_ejection,
+)
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 
 __all__ = ["FLOWS", "HOST_STEPS", "VERBS"]

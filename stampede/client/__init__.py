@@ -6,6 +6,7 @@ from stampede.client.client import Client
 from stampede.client.requests import (
     AdoptStack,
     DeployStack,
+    EjectStack,
     PlanStack,
     RebuildServer,
     RemoveStack,
@@ -25,6 +26,7 @@ __all__ = [
     "Change",
     "Client",
     "DeployStack",
+    "EjectStack",
     "HistoryEntry",
     "InstanceView",
     "Outcome",

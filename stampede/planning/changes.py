@@ -26,13 +26,14 @@ class Action(StrEnum):
     UPDATE = "update"
     ADOPT = "adopt"
     SET_ASIDE = "set aside"
+    EJECT = "eject"
 
 
 Order = Literal["start-first", "stop-first"]
 Until = Literal["healthy", "completed"]
 
 
-Kind = Literal["instance", "network", "volume", "listener"]
+Kind = Literal["instance", "network", "volume", "listener", "file"]
 
 
 class Change(Frozen):

@@ -78,6 +78,7 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     """What happens to each service's wanted slots, in the order of the services' dependencies."""
     found = _by_slot(situation.hosts, situation.stack)
     completing = must_complete(services)
+    homes = {host.host: host for host in situation.hosts}
     wanted: dict[str, list[Instance]] = defaultdict(list)
     for instance in situation.instances:
         wanted[instance.service].append(instance)
@@ -85,6 +86,7 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     for name in (name for level in levels(services) for name in level):
         until: Until = "completed" if name in completing else "healthy"
         dragged = "asked for" if name in situation.demands.restart else _dragged_along(services[name], rolls)
+        demanded = "asked for" if name in situation.demands.recreate else ""
         rolls[name] = []
         for instance in wanted[name]:
             there = found.get((name, instance.slot), [])
@@ -94,7 +96,7 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
                 there,
                 until=until,
                 before=_service_before(there, situation.revisions),
-                recreate="asked for" if name in situation.demands.recreate else recreated,
+                recreate=demanded or recreated or _unfit(instance, there, homes[instance.host]),
                 doubt=situation.doubt,
             )
             if (roll is None or roll.action is Action.WAIT) and (why := dragged or restarted):
@@ -102,6 +104,23 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
             rolls[name] += [roll] if roll else []
     _await_dependencies(services, situation, found, rolls)
     return rolls
+
+
+def _unfit(instance: Instance, there: Sequence[FoundInstance], host: FoundHost) -> str:
+    """Why a container that does not run cannot simply be started; empty if it can, or there is none.
+
+    Docker ties it to the very networks that it was made on, also when there are others of their names by now.
+    """
+    same = [found for found in there if found.spec_hash == instance.spec_hash]
+    if not same or any(found.state in ("running", "restarting", "paused") for found in there):
+        return ""
+    if instance.name != same[0].name:
+        return "its name was changed"
+    ours = {network.name: network.id for network in host.networks}
+    for name in sorted(instance.networks):
+        if name not in {*ours, *host.other_networks} or same[0].network_ids.get(name) not in (None, "", ours.get(name)):
+            return f"its network {name} is gone"
+    return ""
 
 
 def _dragged_along(service: Service, rolls: Mapping[str, list[Roll]]) -> str:
