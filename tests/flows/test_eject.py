@@ -42,7 +42,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 async def eject(lab: Lab, stack: str, directory: Path, **how: Any) -> Outcome:
-    return await eject_stack(stack=stack, directory=str(directory), **how)
+    outcome: Outcome = await eject_stack(stack=stack, directory=str(directory), **how)
+    return outcome
 
 
 def project(lab: Lab, stack: str) -> list[tuple[str, str]]:
