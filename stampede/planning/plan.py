@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -91,14 +92,21 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
         for instance in wanted[name]:
             there = found.get((name, instance.slot), [])
             recreated, restarted = _of_companions(instance, services, rolls)
-            roll = decide(
+            deciding = functools.partial(
+                decide,
                 instance,
                 there,
                 until=until,
                 before=_service_before(there, situation.revisions),
-                recreate=demanded or recreated or _unfit(instance, there, homes[instance.host]),
                 doubt=situation.doubt,
             )
+            roll = deciding(recreate=demanded or recreated)
+            if (
+                roll
+                and (stopped := _to_be_started(roll, there))
+                and (why := _unfit(instance, stopped, homes[instance.host]))
+            ):
+                roll = deciding(recreate=why)
             if (roll is None or roll.action is Action.WAIT) and (why := dragged or restarted):
                 roll = restart(instance, there[0], why, until)
             rolls[name] += [roll] if roll else []
@@ -106,19 +114,22 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     return rolls
 
 
-def _unfit(instance: Instance, there: Sequence[FoundInstance], host: FoundHost) -> str:
-    """Why a container that does not run cannot simply be started; empty if it can, or there is none.
+def _to_be_started(roll: Roll, there: Sequence[FoundInstance]) -> FoundInstance | None:
+    """The container that the roll starts as it is, if it does."""
+    kept = roll.kept.id if roll.kept and roll.action in (Action.START, Action.CREATE) else None
+    return next((found for found in there if found.id == kept), None)
+
+
+def _unfit(instance: Instance, found: FoundInstance, host: FoundHost) -> str:
+    """Why a container that does not run cannot simply be started; empty if it can.
 
     Docker ties it to the very networks that it was made on, also when there are others of their names by now.
     """
-    same = [found for found in there if found.spec_hash == instance.spec_hash]
-    if not same or any(found.state in ("running", "restarting", "paused") for found in there):
-        return ""
-    if instance.name != same[0].name:
+    if instance.name != found.name:
         return "its name was changed"
     ours = {network.name: network.id for network in host.networks}
     for name in sorted(instance.networks):
-        if name not in {*ours, *host.other_networks} or same[0].network_ids.get(name) not in (None, "", ours.get(name)):
+        if name not in {*ours, *host.other_networks} or found.network_ids.get(name) not in (None, "", ours.get(name)):
             return f"its network {name} is gone"
     return ""
 
