@@ -27,6 +27,8 @@ class Action(StrEnum):
     ADOPT = "adopt"
     SET_ASIDE = "set aside"
     EJECT = "eject"
+    STOP = "stop"
+    RESTORE = "restore"
 
 
 Order = Literal["start-first", "stop-first"]

@@ -17,6 +17,7 @@ from stampede.planning.preparations import prepare
 from stampede.planning.slots import NO_DOUBT, Doubt, decide, restart
 from stampede.planning.update_order import update_order
 from stampede.stackfile.models import Service, Stack
+from stampede.volumes.room import human, volume_size
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,12 @@ def plan_stack(situation: Situation) -> Plan:
         preparations=preparations,
         stages=tuple(stages),
         unchanged=tuple(i.label for i in situation.instances if (i.service, i.slot) not in touched),
-        warnings=(*_warnings(services, rolls), *_ailing(situation, touched), *_volumes_that_stay(situation)),
+        warnings=(
+            *_warnings(services, rolls),
+            *_ailing(situation, touched),
+            *_volumes_that_stay(situation),
+            *_volumes_that_shrink(situation),
+        ),
     )
 
 
@@ -101,11 +107,7 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
                 doubt=situation.doubt,
             )
             roll = deciding(recreate=demanded or recreated)
-            if (
-                roll
-                and (stopped := _to_be_started(roll, there))
-                and (why := _unfit(instance, stopped, homes[instance.host]))
-            ):
+            if why := _unfit(instance, _to_be_started(roll, there), homes[instance.host]):
                 roll = deciding(recreate=why)
             if (roll is None or roll.action is Action.WAIT) and (why := dragged or restarted):
                 roll = restart(instance, there[0], why, until)
@@ -114,17 +116,19 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     return rolls
 
 
-def _to_be_started(roll: Roll, there: Sequence[FoundInstance]) -> FoundInstance | None:
+def _to_be_started(roll: Roll | None, there: Sequence[FoundInstance]) -> FoundInstance | None:
     """The container that the roll starts as it is, if it does."""
-    kept = roll.kept.id if roll.kept and roll.action in (Action.START, Action.CREATE) else None
+    kept = roll.kept.id if roll and roll.kept and roll.action in (Action.START, Action.CREATE) else None
     return next((found for found in there if found.id == kept), None)
 
 
-def _unfit(instance: Instance, found: FoundInstance, host: FoundHost) -> str:
-    """Why a container that does not run cannot simply be started; empty if it can.
+def _unfit(instance: Instance, found: FoundInstance | None, host: FoundHost) -> str:
+    """Why a container that does not run cannot simply be started; empty if it can, or there is none.
 
     Docker ties it to the very networks that it was made on, also when there are others of their names by now.
     """
+    if found is None:
+        return ""
     if instance.name != found.name:
         return "its name was changed"
     ours = {network.name: network.id for network in host.networks}
@@ -253,6 +257,17 @@ def _ailing(situation: Situation, touched: Set[Slot]) -> tuple[str, ...]:
         f"{found.label} is {'restarted again and again' if found.state == 'restarting' else 'unhealthy'}"
         for found in there
         if (found.service, found.slot) in wanted and (found.state == "restarting" or found.health == "unhealthy")
+    )
+
+
+def _volumes_that_shrink(situation: Situation) -> tuple[str, ...]:
+    """Volumes whose size in the file is less than what they have, as that of an earlier revision may be."""
+    wanted = situation.wanted.volumes if situation.wanted else {}
+    there = {volume.name: volume.size_bytes or 0 for host in situation.hosts for volume in host.volumes}
+    return tuple(
+        f"volumes.{key}.x-size: {volume.name} holds {human(there[volume.name])} and stays so: a volume never shrinks"
+        for key, volume in wanted.items()
+        if volume.size is not None and there.get(volume.name, 0) > volume_size(volume.size)
     )
 
 
