@@ -18,6 +18,8 @@ from stampede.flows.backups.restore import (
 )
 from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
+from stampede.flows.eject_stack import eject_stack
+from stampede.flows.move_out import forget_ejection, move_back, move_out, survey_ejection
 from stampede.flows.plan_stack import plan_stack
 from stampede.flows.reach_store import reach_store
 from stampede.flows.rebuild_server import rebuild_server
@@ -55,6 +57,7 @@ VERBS: tuple[Flow[..., Any], ...] = (
     restart_service,
     remove_stack,
     adopt_stack,
+    eject_stack,
     rebuild_server,
     add_store,
     check_store,
@@ -96,6 +99,10 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     back_up_on_host,
     fetch_volume_on_host,
     fetch_snapshot_on_host,
+    survey_ejection,
+    move_out,
+    move_back,
+    forget_ejection,
 )
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 
