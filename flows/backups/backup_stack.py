@@ -78,7 +78,7 @@ async def backup_stack(
     Raises: UnknownName, BadInput, Refused for a store whose recovery key nobody has confirmed, StackLocked while
     another backup of the stack is under way, StoreRefused, StoreUnavailable, Foreign.
     """
-    if scheduled and await is_overdue():
+    if scheduled and await is_overdue(volumes):
         return StackBackedUp(stack=stack, warnings=("skipped: the next one is due already",))
     async with _backing_up(stack, requested_by, why, wait_for_lock_s, dry_run=dry_run) as payload:
         revision = await known_revision(stack)
