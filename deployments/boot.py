@@ -7,13 +7,14 @@ mounts are missing.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
 from stampede.blocks.host_files import refill
 from stampede.blocks.volumes import ImagePool
 from stampede.errors import StampedeError
-from stampede.places import Places
+from stampede.places import HOST_VARIABLE, Places
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def bring_back_volumes(places: Places) -> None:
     A host without a pool gets none.
     """
     try:
-        volumes = ImagePool(places, socket.gethostname()).bring_back()
+        volumes = ImagePool(places, os.environ.get(HOST_VARIABLE) or socket.gethostname()).bring_back()
     except (StampedeError, OSError) as error:
         print(f"stampede: the volumes of this host are not mounted: {error}", file=sys.stderr)
         return

@@ -66,7 +66,7 @@ async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) 
     mounted = (name for instance in instances.values() for name in instance.volumes.values())
     *subnets, _ = await asyncio.gather(
         *(ensure_network(mandate, network) for network in networks),
-        ensure_volumes(mandate, definition, {*work.preparation.volumes, *mounted}),
+        ensure_volumes(mandate, definition, {*work.preparation.volumes, *work.preparation.grown_volumes, *mounted}),
     )
     ours = {n.name: subnet for n, subnet in zip(networks, subnets, strict=True) if not n.external and subnet}
     await ensure_listening(mandate, definition, work.preparation.listening)
@@ -77,8 +77,8 @@ async def make_ready(mandate: Mandate, wanted: Revision | None, work: HostWork) 
 
 async def ensure_volumes(mandate: Mandate, definition: Stack, names: Set[str]) -> None:
     """The named volumes (by Docker's names) exist: Docker would make a missing one by itself, without a word."""
-    wanted = [volume for volume in definition.volumes.values() if volume.name in names]
-    await asyncio.gather(*(ensure_volume(mandate, volume) for volume in wanted))
+    wanted = {key: volume for key, volume in definition.volumes.items() if volume.name in names}
+    await asyncio.gather(*(ensure_volume(mandate, key, volume) for key, volume in wanted.items()))
 
 
 async def roll_stage(mandate: Mandate, ground: Ground, book: AddressBook, stage: Stage) -> list[str]:

@@ -20,8 +20,8 @@ from pydantic import TypeAdapter
 
 from stampede import results
 from stampede.errors import BadInput, HostUnreachable, StampedeError
+from stampede.places import HOST_VARIABLE
 from stampede.tasks.on_host_waiting import Run, RunWatcher, last_heartbeat
-from stampede.tasks.this_host import HOST_VARIABLE
 from stampede.tasks.threads import to_the_end
 
 POOL = "stampede"

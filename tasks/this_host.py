@@ -11,9 +11,10 @@ from functools import cached_property
 
 from stampede.blocks.docker import Docker, DockerHost
 from stampede.blocks.haproxy import Balancer, HAProxy
-from stampede.places import Places
-
-HOST_VARIABLE = "STAMPEDE_HOST"
+from stampede.blocks.volumes import ImagePool
+from stampede.blocks.volumes.contract import VolumePool
+from stampede.places import HOST_VARIABLE, Places
+from stampede.volumes.settings import pool_settings
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ThisHost:
     places: Places
     docker: Docker
     haproxy: Balancer
+    pool: VolumePool
 
 
 class _Current:
@@ -36,12 +38,14 @@ class _Current:
     @cached_property
     def _of_environment(self) -> ThisHost:
         places = Places.of_environment()
+        name = os.environ.get(HOST_VARIABLE) or socket.gethostname()
         return ThisHost(
-            name=os.environ.get(HOST_VARIABLE) or socket.gethostname(),
+            name=name,
             cluster=places.cluster,
             places=places,
             docker=DockerHost(),
             haproxy=HAProxy(places),
+            pool=ImagePool(places, name, pool_settings(os.environ)),
         )
 
     def get(self) -> ThisHost:

@@ -135,7 +135,8 @@ def network_of(said: dict[str, Any], used: Iterable[str] = ()) -> FoundNetwork:
 
 def volume_of(said: dict[str, Any]) -> FoundVolume:
     """An entry of GET /volumes, or one inspected."""
-    return FoundVolume(name=said["Name"], stack=(said.get("Labels") or {}).get(identity.STACK, ""))
+    labels = said.get("Labels") or {}
+    return FoundVolume(name=said["Name"], stack=labels.get(identity.STACK, ""), managed=identity.MANAGED in labels)
 
 
 def is_anonymous(volume: str) -> bool:

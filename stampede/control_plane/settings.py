@@ -21,6 +21,7 @@ import stampede
 from stampede.control_plane.services import Service, add, read_env, write_private
 from stampede.errors import ServerUnreachable
 from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
+from stampede.volumes.settings import POOL_VARIABLES
 
 USER = "stampede"
 DEFAULT_PORT = 4200
@@ -33,6 +34,7 @@ PASSED_ON = (
     "STAMPEDE_CLUSTER",
     "STAMPEDE_METRICS",
     "DOCKER_HOST",
+    *POOL_VARIABLES,
 )
 SERVER, WORKER = "server", "worker"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}

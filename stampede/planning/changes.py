@@ -114,6 +114,7 @@ class Preparation(Frozen):
 
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    grown_volumes: tuple[str, ...] = ()
     listening: Listening = Listening()
     obsolete_networks: tuple[str, ...] = ()
     obsolete_volumes: tuple[str, ...] = ()

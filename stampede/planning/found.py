@@ -66,11 +66,17 @@ class FoundNetwork(Frozen):
 
 
 class FoundVolume(Frozen):
-    """A named volume of a stack. One that was `adopted` is used by it, but was made by Compose: never removed."""
+    """A named volume of a stack. One that was `adopted` is used by it, but was made by Compose: never removed.
+
+    `size_bytes` is that of a managed volume as the pool of its host has it; None for others, and for one that Docker
+    knows but the pool does not.
+    """
 
     name: str
     stack: str
     adopted: bool = False
+    managed: bool = False
+    size_bytes: int | None = None
 
 
 class ForeignContainer(Frozen):

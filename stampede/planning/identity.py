@@ -18,6 +18,7 @@ REASON = PREFIX + "reason"
 RUN = PREFIX + "run"
 ANONYMOUS = PREFIX + "anonymous"  # on an anonymous volume: it belongs to an instance and goes with it
 NETWORK = PREFIX + "network"  # on a network: digests of what it was made with, as JSON
+MANAGED = PREFIX + "managed"  # on a volume: its data lies in the pool of its host
 PORTS = PREFIX + "ports"  # host ports chosen for this instance, as JSON
 
 

@@ -11,6 +11,7 @@ from stampede.planning.found import FoundHost, FoundNetwork, FoundVolume
 from stampede.planning.instances import Instance
 from stampede.planning.network_traits import made_otherwise
 from stampede.stackfile.models import Network, Stack, Volume
+from stampede.volumes.room import human, volume_size
 
 
 def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequence[FoundHost]) -> None:
@@ -48,6 +49,7 @@ def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequen
         _refuse_not_ours("network", wanted.name, _used(wanted.networks, networks), host.networks, host)
         _refuse_not_ours("volume", wanted.name, _used(wanted.volumes, volumes), host.volumes, host)
         _refuse_networks_made_otherwise(wanted, instances, host)
+        _refuse_volumes_made_otherwise(wanted, host)
 
 
 def refuse_missing_images(plan: Plan, missing: Mapping[str, Mapping[str, str]]) -> None:
@@ -86,6 +88,27 @@ def _refuse_not_ours(
             raise Foreign(
                 f"{kind}s.{key}: a {kind} named {one.name} exists already on {host.host} and is not of stack {stack}",
                 "declare it with `external: true` to use it, or give yours another name",
+            )
+
+
+def _refuse_volumes_made_otherwise(wanted: Stack, host: FoundHost) -> None:
+    """A volume that has data keeps it: it never becomes a managed one in silence, and never shrinks."""
+    there = {found.name: found for found in host.volumes if found.stack == wanted.name}
+    for key, volume in wanted.volumes.items():
+        found = there.get(volume.name)
+        if found is None or not volume.managed:
+            continue
+        if not found.managed:
+            raise NeedsAdoption(
+                f"volumes.{key}: {volume.name} exists on {host.host} as a volume of Docker's own, and its data would"
+                " not be in the managed one",
+                f"`stampede volume adopt {wanted.name}/{key}` copies it into a managed volume, and keeps the original",
+            )
+        if volume.size is not None and found.size_bytes is not None and volume_size(volume.size) < found.size_bytes:
+            raise Refused(
+                f"volumes.{key}.x-size: {volume.name} holds {human(found.size_bytes)} on {host.host}, and a volume"
+                f" never shrinks to {human(volume.size)}",
+                "leave its size as it is, or copy the data into a new volume of another key",
             )
 
 

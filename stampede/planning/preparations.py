@@ -11,6 +11,7 @@ from stampede.planning.instances import Instance
 from stampede.planning.listening import compare_listening
 from stampede.planning.placement import Slot
 from stampede.stackfile.models import Stack
+from stampede.volumes.room import volume_size
 
 
 def prepare(
@@ -51,6 +52,8 @@ def _of_host(
     there = {n.name for n in host.networks if n.stack == stack}
     kept = {v.name for v in host.volumes if v.stack == stack}
     adopted = {v.name for v in host.volumes if v.adopted}
+    sizes = {v.name: v.size_bytes for v in host.volumes if v.size_bytes is not None}
+    wanted_sizes = {v.name: volume_size(v.size) for v in wanted.volumes.values() if v.size} if wanted else {}
     ours = [f for f in host.instances if f.stack == stack]
     staying = [f for f in ours if (f.service, f.slot) not in touched]
     balanced = host.balanced or BalancedStack(stack=stack)
@@ -63,6 +66,7 @@ def _of_host(
         listening=listening,
         networks=tuple(sorted(networks - there)),
         volumes=tuple(sorted(volumes - kept)),
+        grown_volumes=tuple(sorted(v for v in volumes & kept if wanted_sizes.get(v, 0) > sizes.get(v, 0) > 0)),
         obsolete_networks=tuple(sorted(there - networks)),
         obsolete_volumes=tuple(sorted(kept - volumes - adopted)) if remove_volumes else (),
     )
@@ -74,6 +78,7 @@ def _as_changes(preparation: Preparation, host: str, wanted: Stack | None) -> li
     lines: list[tuple[Action, Kind, Sequence[str], str]] = [
         (Action.CREATE, "network", preparation.networks, "it is not there yet"),
         (Action.CREATE, "volume", preparation.volumes, "it is not there yet"),
+        (Action.UPDATE, "volume", preparation.grown_volumes, "it shall hold more"),
         (Action.CREATE, "listener", listening.added, "it is not published yet"),
         (Action.START, "listener", listening.closed, "the balancer does not run"),
         (Action.UPDATE, "listener", [m.name for m in listening.joining], "it runs, but the balancer does not know it"),

@@ -30,6 +30,7 @@ _NOT_OF_THE_INSTANCE = {
     "networks",
     "configs",
     "secrets",
+    "hooks",
 }
 _OF_DEPLOY = ("resources", "restart_policy")
 

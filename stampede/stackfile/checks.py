@@ -19,6 +19,7 @@ def check(stack: Stack) -> tuple[str, ...]:
         _check_references(name, service, stack)
         _check_values(name, service)
     _check_ports(stack)
+    _check_volumes(stack)
     return tuple(_health_unknown(stack))
 
 
@@ -87,6 +88,22 @@ def _check_references(name: str, service: Service, stack: Stack) -> None:
     if kind in ("host", "none", "service") and service.ports:
         hint = f"publish them at {other}" if kind == "service" else "leave ports out, or network_mode"
         raise Complaint(("services", name, "ports"), f"no port can be published with network_mode: {kind}", hint)
+
+
+def _check_volumes(stack: Stack) -> None:
+    """Managed volumes are made by us, and what they name is there."""
+    for name, volume in stack.volumes.items():
+        path = ("volumes", name)
+        if not volume.managed:
+            continue
+        if volume.external or volume.driver not in (None, "local") or volume.driver_opts:
+            key = "external" if volume.external else "driver_opts" if volume.driver_opts else "driver"
+            message = "a volume with x-size, x-snapshots or x-backups is made by Stampede"
+            raise Complaint((*path, key), message, f"leave {key} out, or the x- keys")
+        drill = volume.backups.drill if volume.backups else None
+        if drill and drill.service and drill.service not in stack.services:
+            hint = f"there are {', '.join(stack.services)}"
+            raise Complaint((*path, "x-backups", "drill", "service"), f"no service is called {drill.service}", hint)
 
 
 def _check_ports(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from stampede.stackfile.extensions import LATER
+from stampede.stackfile.extensions import EXTENSIONS, LATER
 from stampede.stackfile.verdict import Verdict
 from stampede.stackfile.verdict_table import VERDICTS
 
@@ -33,10 +33,16 @@ leaving it out would change what the app means. `*` stands for any name, `[]` fo
 by the reference implementation, docker-compose v5; Stampede's tests run against dockerd 20.10 (API 1.41), and those of
 test_newer_docker.py against Debian trixie's 26.1.5 (API 1.45), with `scripts/test -m debian`.
 """
-_LATER_HEAD = """
+_OWN_HEAD = """
 ## Stampede's own keys
 
-Foreign `x-` keys are kept and otherwise left alone. These are Stampede's, and are refused until a later release:
+Foreign `x-` keys are kept and otherwise left alone. These are Stampede's (docs/stack-file.md):
+
+| key | of | for | how it shows |
+|---|---|---|---|
+"""
+_LATER_HEAD = """
+These are refused until a later release:
 
 | key | for |
 |---|---|
@@ -46,6 +52,8 @@ Foreign `x-` keys are kept and otherwise left alone. These are Stampede's, and a
 def missing_tests(verdicts: Mapping[str, Verdict] = VERDICTS, root: Path = ROOT) -> list[str]:
     """A line for every test that an acted-on key cites and that does not exist, or runs on no real daemon."""
     acted_on = [verdict for verdict in verdicts.values() if verdict.outcome == "acted on" and verdict.test]
+    if verdicts is VERDICTS:
+        acted_on += [Verdict("acted on", test=each.test) for each in EXTENSIONS.values()]
     absent = {verdict.test for verdict in acted_on if _parameters(verdict.test, root) is None}
     others = {v.test for v in acted_on if not v.resolved and not _is_functional(v.test, root)} - absent
     uncited = [f"{key} cites no test" for key, v in verdicts.items() if v.outcome == "acted on" and not v.test]
@@ -78,8 +86,12 @@ def render(verdicts: Mapping[str, Verdict] = VERDICTS) -> str:
     for section, keys in groupby(sorted(verdicts, key=lambda key: (_section(key), key)), key=_section):
         parts += [f"\n## {section}\n\n| key | verdict | how it shows, or why |\n|---|---|---|\n"]
         parts += [f"| `{key}` | {verdicts[key].outcome} | {'; '.join(_notes(verdicts[key]))} |\n" for key in keys]
+    own = "".join(
+        f"| `{key}` | `{each.section}.*` | {each.purpose} | `{each.test.removeprefix('tests/')}` |\n"
+        for key, each in EXTENSIONS.items()
+    )
     later = "".join(f"| `{key}` | {purpose} |\n" for key, purpose in LATER.items())
-    return "".join([*parts, _LATER_HEAD, later])
+    return "".join([*parts, _OWN_HEAD, own, _LATER_HEAD, later])
 
 
 def _section(key: str) -> str:

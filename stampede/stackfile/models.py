@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from stampede.frozen import Frozen
+from stampede.stackfile.policies import DEFAULT_SIZE, BackupPolicy, Hooks, Size, SnapshotPolicy
 
 _DURATION_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h|d|w)")
@@ -304,6 +305,7 @@ class Service(Frozen):
     userns_mode: str | None = None
     runtime: str | None = None
     gpus: tuple[DeviceRequest, ...] = ()
+    hooks: Hooks = Field(default=Hooks(), validation_alias=AliasChoices("x-hooks", "hooks"))
 
     @property
     def replicas(self) -> int:
@@ -342,13 +344,26 @@ class Network(Frozen):
 
 
 class Volume(Frozen):
-    """`name` is what Docker calls it."""
+    """`name` is what Docker calls it. With any of `size`, `snapshots` and `backups` it is a managed volume."""
 
     name: str
     driver: str | None = None
     driver_opts: dict[str, str] = {}
     external: bool = False
     labels: dict[str, str] = {}
+    size: Size | None = Field(default=None, validation_alias=AliasChoices("x-size", "size"))
+    snapshots: SnapshotPolicy | None = Field(default=None, validation_alias=AliasChoices("x-snapshots", "snapshots"))
+    backups: BackupPolicy | None = Field(default=None, validation_alias=AliasChoices("x-backups", "backups"))
+
+    @property
+    def managed(self) -> bool:
+        """Whether its data lies in the pool of its host."""
+        return not (self.size is None and self.snapshots is None and self.backups is None)
+
+    @property
+    def size_bytes(self) -> int:
+        """What a managed volume can hold."""
+        return DEFAULT_SIZE if self.size is None else self.size
 
 
 class Document(Frozen):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stampede.stackfile.complaint import Complaint, Path, spell
-from stampede.stackfile.extensions import check_extension
+from stampede.stackfile.extensions import keeps_extension
 from stampede.stackfile.verdict_table import VERDICTS
 
 SUGGESTION_LIKENESS = 0.6
@@ -43,9 +43,7 @@ class Judge:
         """Whether a key reaches the models. What no table knows does, and is refused there."""
         here, known = (*path, key), known_pattern(key, pattern)
         if known is None:
-            if key.startswith("x-"):
-                check_extension(key, here)
-            return not key.startswith("x-") or not path
+            return keeps_extension(key, here) if key.startswith("x-") else True
         verdict = VERDICTS[spell(known)]
         if verdict.leaves_out(value):
             raise Complaint(here, f"{value!r} is not acted on", verdict.fix)

@@ -12,6 +12,7 @@ from stampede.volumes.models import PoolSettings
 
 DRIVER, SIZE = "STAMPEDE_POOL_DRIVER", "STAMPEDE_POOL_SIZE"
 OVERCOMMIT, SNAPSHOT_RESERVE = "STAMPEDE_POOL_OVERCOMMIT", "STAMPEDE_SNAPSHOT_RESERVE"
+POOL_VARIABLES = (DRIVER, SIZE, OVERCOMMIT, SNAPSHOT_RESERVE)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 

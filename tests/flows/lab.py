@@ -27,6 +27,7 @@ from stampede.planning.found import FoundInstance
 from stampede.stackfile import load_stack
 from stampede.tasks.stack_state import read_head
 from stampede.tasks.this_host import ThisHost
+from tests.fakes.volumes import FakeVolumePool
 from tests.flows.perils import Gate, PerilousDocker, PerilousHAProxy
 
 CLUSTER = "lab"
@@ -45,6 +46,7 @@ class Lab:
                 places=_places(root / name),
                 docker=PerilousDocker(self.gate),
                 haproxy=PerilousHAProxy(self.gate),
+                pool=FakeVolumePool(root / name / "pool", name),
             )
             for name in hosts
         }

@@ -14,6 +14,7 @@ from stampede.planning.identity import CLUSTER
 from tests.conftest import pick_port, remove_labelled, unmount_below
 from tests.lab.images import ensure_busybox
 from tests.lab.installation import Installation
+from tests.lab.pools import clean_up
 from tests.lab.stacks import LabStack
 
 
@@ -22,13 +23,14 @@ def installation(docker_client: docker.DockerClient) -> Iterator[Installation]:
     """A running control plane. Afterwards nothing of it is left, whatever the tests did."""
     ensure_busybox(docker_client)
     root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))  # sockets need a short path
-    own = Installation(root, pick_port())
+    own = Installation(root, pick_port(), {"STAMPEDE_POOL_SIZE": "1G"})
     try:
         own.start()
         yield own
     finally:
         own.stop()
         remove_labelled(docker_client, f"{CLUSTER}={own.places.cluster}")
+        clean_up(own.places)
         unmount_below(root)
         shutil.rmtree(root)
 

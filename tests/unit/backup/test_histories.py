@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stampede.backup.catalogue import backups
 from stampede.backup.prune import prune
+from stampede.backup.repository import Keys
 from stampede.backup.tables import BLOCK, CHUNK
 from stampede.backup.verify import verify
 from stampede.errors import Overtaken, StoreUnavailable
@@ -37,10 +38,13 @@ class Histories(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 1 << 32))
     def begin(self, seed: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="st-"))
-        self.store, self.keys = repository()
+        self.store, self.keys = self.made_repository()
         self.dice = random.Random(seed)
         self.images = [Image(self.folder / name, 9 * CHUNK + 77) for name in ("one", "two")]
         self.kept: dict[int, bytes] = {}
+
+    def made_repository(self) -> tuple[FakeStore, Keys]:
+        return repository()
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):

@@ -23,6 +23,7 @@ from stampede.planning.found import FoundInstance
 from stampede.tasks.this_host import ThisHost
 from tests.fakes.docker import FakeDockerHost
 from tests.fakes.haproxy import FakeHAProxy
+from tests.fakes.volumes import FakeVolumePool
 from tests.lab.instances import Workbench
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,7 +109,9 @@ def test_a_stack_that_a_change_works_on_is_left_to_the_change(places: Places, st
     docker = FakeDockerHost()
     bench = Workbench(docker, cluster="c", stack="shop")
     docker.containers.stop(bench.run(bench.wanted()))
-    host = ThisHost(name="h1", cluster="c", places=places, docker=docker, haproxy=FakeHAProxy())
+    host = ThisHost(
+        name="h1", cluster="c", places=places, docker=docker, haproxy=FakeHAProxy(), pool=FakeVolumePool(places.pool)
+    )
     seen = docker.found("h1", "c").instances
     write_standing(places, standing)
     write_private(places.host / "ran.json", json.dumps({found.name: 0.0 for found in seen}))

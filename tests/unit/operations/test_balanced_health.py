@@ -16,6 +16,7 @@ from stampede.stackfile.models import Port, Service
 from stampede.tasks.this_host import ThisHost
 from tests.fakes.docker import FakeDockerHost
 from tests.fakes.haproxy import FakeHAProxy
+from tests.fakes.volumes import FakeVolumePool
 
 
 @pytest.fixture
@@ -26,7 +27,14 @@ def host(places: Places) -> ThisHost:
     haproxy.answering.add("10.0.0.2")
     haproxy.add_server("shop", "web", "web-1", "10.0.0.2")
     haproxy.wait_server_up("shop", "web", "web-1", 1.0)
-    return ThisHost(name="h1", cluster="lab", places=places, docker=FakeDockerHost(), haproxy=haproxy)
+    return ThisHost(
+        name="h1",
+        cluster="lab",
+        places=places,
+        docker=FakeDockerHost(),
+        haproxy=haproxy,
+        pool=FakeVolumePool(places.pool),
+    )
 
 
 def instance(**more: Any) -> FoundInstance:

@@ -150,7 +150,7 @@ def test_a_directory_that_does_not_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["x-machine", "x-security-groups", "x-load-balancers", "x-backups", "x-snapshots", "x-size", "x-hooks"]
+    "key", ["x-machine", "x-images", "x-security-groups", "x-load-balancers", "x-update", "x-recovery"]
 )
 def test_keys_of_later_releases_are_not_available_yet(project: Project, key: str) -> None:
     with pytest.raises(NotAvailableYet, match=rf"^compose\.yaml:4: services\.web\.{key}: .* are not available yet"):
