@@ -6,8 +6,24 @@ from prefect.blocks.core import Block
 
 from stampede.blocks.api_results import ApiResults
 from stampede.blocks.documents import HostReport, StackCandidate, StackRevision
+from stampede.blocks.notification import StampedeNotification
 from stampede.blocks.registry_login import RegistryLogin
 
-BLOCKS: tuple[type[Block], ...] = (ApiResults, StackCandidate, StackRevision, HostReport, RegistryLogin)
+BLOCKS: tuple[type[Block], ...] = (
+    ApiResults,
+    StackCandidate,
+    StackRevision,
+    HostReport,
+    RegistryLogin,
+    StampedeNotification,
+)
 
-__all__ = ["BLOCKS", "ApiResults", "HostReport", "RegistryLogin", "StackCandidate", "StackRevision"]
+__all__ = [
+    "BLOCKS",
+    "ApiResults",
+    "HostReport",
+    "RegistryLogin",
+    "StackCandidate",
+    "StackRevision",
+    "StampedeNotification",
+]
