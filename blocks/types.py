@@ -8,6 +8,7 @@ from stampede.blocks.api_results import ApiResults
 from stampede.blocks.documents import HostReport, StackCandidate, StackRevision
 from stampede.blocks.notification import StampedeNotification
 from stampede.blocks.registry_login import RegistryLogin
+from stampede.blocks.stores import StampedeStore
 
 BLOCKS: tuple[type[Block], ...] = (
     ApiResults,
@@ -15,6 +16,7 @@ BLOCKS: tuple[type[Block], ...] = (
     StackRevision,
     HostReport,
     RegistryLogin,
+    StampedeStore,
     StampedeNotification,
 )
 
@@ -26,4 +28,5 @@ __all__ = [
     "StackCandidate",
     "StackRevision",
     "StampedeNotification",
+    "StampedeStore",
 ]

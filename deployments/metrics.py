@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from stampede.balancer.runtime import Statistics
 from stampede.deployments.host_report import latest_sight
-from stampede.deployments.pool_watch import pool_of_this_host
 from stampede.deployments.volume_metrics import backup_metrics, pool_metrics
 from stampede.errors import BadInput, DaemonError, StampedeError
 from stampede.planning.found import FoundHost
@@ -87,7 +86,7 @@ class HostCollector(Collector):
 def _pool() -> Iterator[Metric]:
     """Nothing where there is no pool, or where it cannot be looked at: the worker's log says why."""
     try:
-        pool = pool_of_this_host()
+        pool = this_host().pool
         status = pool.status()
         volumes = pool.volumes() if status else ()
     except (StampedeError, OSError):

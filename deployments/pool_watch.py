@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 
 from prefect.logging import get_logger
 
 from stampede.blocks.docker.client import Client
-from stampede.blocks.volumes import ImagePool, VolumePool
 from stampede.blocks.volumes.docker_writers import DockerWriters
 from stampede.blocks.volumes.guard import Relieved, relieve
 from stampede.errors import StampedeError
@@ -17,23 +15,16 @@ from stampede.tasks.events import emit_of_host
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
 from stampede.volumes.models import Pressure
-from stampede.volumes.settings import pool_settings
 
 LOOK_EVERY_S = 2.0
 _URGENCY: dict[Pressure, int] = {"none": 0, "soft": 1, "hard": 2}
 _log = get_logger("stampede.pool")
 
 
-def pool_of_this_host() -> VolumePool:
-    """The pool of this host, as its environment wants it; looking at it makes none. Raises: BadInput."""
-    host = this_host()
-    return ImagePool(host.places, host.name, pool_settings(os.environ))
-
-
 async def watch_pool() -> None:
     """Look at the pool of this host, if it has one, for as long as the worker lives. Never returns."""
     host = this_host()
-    pool, writers = pool_of_this_host(), DockerWriters(host.places, Client())
+    pool, writers = host.pool, DockerWriters(host.places, Client())
     watch = PoolWatch(lambda: relieve(pool, writers), host.name)
     while True:
         await in_thread(watch.look)

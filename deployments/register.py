@@ -39,7 +39,7 @@ async def ensure_result_storage(client: PrefectClient) -> None:
 async def register_generic(client: PrefectClient, verbs: Iterable[AnyFlow]) -> None:
     """Afterwards each of these flows has the deployment `<flow>/any`, with its form and its validation."""
     for flow in verbs:
-        await _ensure(client, flow, GENERIC, {}, [TAG])
+        await _ensure(client, flow, GENERIC, {}, [TAG, f"flow:{flow.name}"])
 
 
 async def _ensure(client: PrefectClient, flow: AnyFlow, name: str, parameters: dict[str, Any], tags: list[str]) -> UUID:

@@ -6,9 +6,12 @@ from typing import Any
 
 from prefect.flows import Flow
 
+from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
+from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.plan_stack import plan_stack
+from stampede.flows.reach_store import reach_store
 from stampede.flows.rebuild_server import rebuild_server
 from stampede.flows.recall_host import recall_host
 from stampede.flows.remove_stack import remove_stack
@@ -18,6 +21,23 @@ from stampede.flows.rollback_stack import rollback_stack
 from stampede.flows.scale_service import scale_service
 from stampede.flows.survey_host import survey_host
 from stampede.flows.take_over import survey_project, take_over
+from stampede.flows.volumes.hosts import survey_volumes
+from stampede.flows.volumes.looking import list_snapshots, list_volumes
+from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume
+from stampede.flows.volumes.shaping import (
+    clone_on_host,
+    clone_volume,
+    create_volume,
+    make_on_host,
+    remove_on_host,
+    remove_snapshot,
+    remove_volume,
+    resize_on_host,
+    resize_volume,
+)
+from stampede.flows.volumes.snapshot_stack import snapshot_stack, snapshot_volume
+from stampede.flows.volumes.snapshots import snapshot_on_host, thin_out_on_host
+from stampede.flows.volumes.standstill import stop_users
 
 VERBS: tuple[Flow[..., Any], ...] = (
     deploy_stack,
@@ -28,8 +48,37 @@ VERBS: tuple[Flow[..., Any], ...] = (
     remove_stack,
     adopt_stack,
     rebuild_server,
+    add_store,
+    check_store,
+    list_volumes,
+    create_volume,
+    clone_volume,
+    resize_volume,
+    remove_volume,
+    list_snapshots,
+    snapshot_stack,
+    snapshot_volume,
+    restore_stack,
+    restore_volume,
+    remove_snapshot,
 )
-HOST_STEPS: tuple[Flow[..., Any], ...] = (survey_host, roll_out, recall_host, survey_project, take_over)
+HOST_STEPS: tuple[Flow[..., Any], ...] = (
+    survey_host,
+    roll_out,
+    recall_host,
+    survey_project,
+    take_over,
+    survey_volumes,
+    make_on_host,
+    clone_on_host,
+    resize_on_host,
+    remove_on_host,
+    snapshot_on_host,
+    thin_out_on_host,
+    stop_users,
+    put_back_on_host,
+    reach_store,
+)
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 
 __all__ = ["FLOWS", "HOST_STEPS", "VERBS"]

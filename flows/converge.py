@@ -64,6 +64,11 @@ async def converge(request: Request) -> Outcome:
 
     Raises: UpdateFailed after going back to the revision that served; NeedsAdoption, Foreign before anything changed.
     """
+    return await converge_quietly(request)
+
+
+async def converge_quietly(request: Request) -> Outcome:
+    """The same as a part of another verb, which tells of its end itself."""
     surveys = await survey(request)
     wanted = await wanted_revision(request, surveys)
     surveys = await with_same_images(request, wanted, surveys)

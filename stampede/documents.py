@@ -16,6 +16,7 @@ CANDIDATE_TYPE = "stampede-candidate"
 REVISION_TYPE = "stampede-revision"
 HOST_REPORT_TYPE = "stampede-host-report"
 REGISTRY_LOGIN_TYPE = "stampede-registry-login"
+STORE_TYPE = "stampede-store"
 REMEMBERED_SERVED = 20
 _PLAIN = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 

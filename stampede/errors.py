@@ -12,7 +12,8 @@ StampedeError                 exit 1   the operation failed
 │   └── HostUnreachable                a host's worker
 ├── Refused                   exit 6   Stampede would not do it without being told to; nothing was changed
 │   ├── Foreign                        a name, address or another stack's port is not ours
-│   └── NeedsAdoption                  a Compose project of this name runs already
+│   ├── NeedsAdoption                  a Compose project of this name runs already
+│   └── InUse                          something has a volume open
 ├── Fenced                    exit 1   a newer change has taken over; this one must not touch anything any more
 ├── Unhealthy                 exit 1   an instance ended, or did not become healthy in time
 ├── UpdateFailed              exit 1   new instances did not become healthy; the stack goes back where it was
@@ -110,6 +111,10 @@ class Foreign(Refused):
 
 class NeedsAdoption(Refused):
     """A Compose project of this name runs here already."""
+
+
+class InUse(Refused):
+    """Something has a volume open that has to be left alone meanwhile; the message says what."""
 
 
 class Fenced(StampedeError):

@@ -23,6 +23,7 @@ class Places:
     state/logs      of the background services
     state/pool      images of managed volumes and their snapshots; state/pool.img is mounted there if need be
     state/volumes   where managed volumes are mounted
+    state/opened    backups that are being looked into
     run             sockets and pid files; run/files holds configs and secrets in memory
     """
 
@@ -77,6 +78,10 @@ class Places:
     @property
     def volumes(self) -> Path:
         return self.state / "volumes"
+
+    @property
+    def opened(self) -> Path:
+        return self.state / "opened"
 
     @property
     def files(self) -> Path:

@@ -91,6 +91,10 @@ class Running:
         """It has been asked to end, with SIGTERM, and may finish what it is at; a no-op when it has ended."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """It ends now, with SIGKILL; a no-op when it has ended."""
+        self._process.kill()
+
     @property
     def pid(self) -> int:
         return self._process.pid
@@ -116,9 +120,9 @@ def running(
 ) -> Iterator[Running]:
     """A program that runs while the context is open; ended with SIGTERM, after 5 s with SIGKILL.
 
-    It reads `stdin`, which is only ever in memory, so that secrets may be in it; or, with `lifeline`, a pipe that is
-    empty until `close_input`, or until we are gone. With `merge_errors` what it prints on stderr is among its `lines`,
-    in order.
+    It reads `stdin`, which is only ever in memory, so that secrets may be in it. With `lifeline` that comes by a pipe,
+    of which it sees the end at `close_input`, or when we are gone; it is at most 64 KiB then. With `merge_errors` what
+    it prints on stderr is among its `lines`, in order.
 
     Raises: ProgramMissing.
     """
@@ -137,6 +141,9 @@ def running(
         except FileNotFoundError as error:
             raise ProgramMissing(f"{words[0]} is not installed", "scripts/install makes a host ready") from error
         try:
+            if process.stdin:
+                process.stdin.write(stdin)
+                process.stdin.flush()
             yield Running(process, errors)
         finally:
             process.terminate()

@@ -6,6 +6,7 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from stampede.errors import StampedeError
 from stampede.planning.changes import Change, Outcome, Plan
+from stampede.volumes.views import SnapshotsTaken
 
 MOST_OF_A_MESSAGE = 2000
 
@@ -33,6 +34,19 @@ async def publish_outcome(outcome: Outcome) -> None:
             outcome.warnings,
         ),
         description=f"What was done to {outcome.stack}.",
+    )
+
+
+async def publish_snapshots(taken: SnapshotsTaken) -> None:
+    """Afterwards the run shows which snapshots it took, and which went."""
+    lines = [f"### Snapshots of {taken.stack}", "", "| volume | snapshot | on | writers waited |", "|---|---|---|---|"]
+    lines += [f"| {s.name} | {s.id} | {s.host} | {s.stall_s * 1000:.1f} ms |" for s in taken.snapshots]
+    lines += [""] if taken.removed else []
+    lines += [f"- removed {gone.volume}@{gone.snapshot}: {gone.reason}" for gone in taken.removed]
+    await acreate_markdown_artifact(
+        key=f"snapshots-{_key(taken.stack)}",
+        markdown="\n".join(lines),
+        description=f"Snapshots of the volumes of {taken.stack}.",
     )
 
 

@@ -16,28 +16,42 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.responses import DeploymentResponse
 
 from stampede.documents import Revision
+from stampede.planning.schedules import OURS, Schedule
+from stampede.tasks.schedules import ensure_schedules
 
 GENERIC = "any"
 TAG = "stampede"
 PAGE = 200
+FORM = ("stack", "replicas")
 
 
 def form_defaults(revision: Revision) -> dict[str, Any]:
     """What the forms of a stack show at first; a flow takes those that it has parameters for."""
     services = revision.definition.services
-    return {"stack": revision.stack, "replicas": {name: service.replicas for name, service in services.items()}}
+    values = (revision.stack, {name: service.replicas for name, service in services.items()})
+    return dict(zip(FORM, values, strict=True))
 
 
-async def ensure_stack_deployments(client: PrefectClient, stack: str, defaults: Mapping[str, Any]) -> list[UUID]:
-    """Afterwards `<flow>/<stack>` exists for each flow that takes a `stack`, with these defaults. Schedules are kept.
+async def ensure_stack_deployments(
+    client: PrefectClient, stack: str, defaults: Mapping[str, Any], schedules: Iterable[Schedule] = ()
+) -> list[UUID]:
+    """Afterwards `<flow>/<stack>` exists for each flow that a form can start, with these defaults and these schedules.
 
-    What is as it should be costs no request. A stack that is called `any` has only the generic deployments.
+    Schedules that people added are kept. What is as it should be costs no request, but for flows with schedules. A
+    stack that is called `any` has only the generic deployments, and no schedules.
     """
     if stack == GENERIC:
         return []
     found = await _read(client, DeploymentFilterName(any_=[GENERIC, stack]))
     there = {one.flow_id: one for one in found if one.name == stack}
-    return [await _mirror(client, generic, there.get(generic.flow_id), stack, defaults) for generic in _generic(found)]
+    made: list[UUID] = []
+    for generic in _generic(found):
+        before = there.get(generic.flow_id)
+        made.append(await _mirror(client, generic, before, stack, defaults))
+        wanted = [one for one in schedules if f"flow:{one.flow}" in generic.tags]
+        if wanted or (before and any((one.slug or "").startswith(OURS) for one in before.schedules)):
+            await ensure_schedules(client, made[-1], wanted)
+    return made
 
 
 async def refresh_stack_deployments(client: PrefectClient) -> None:
@@ -71,7 +85,12 @@ async def _read(client: PrefectClient, name: DeploymentFilterName | None = None)
 
 
 def _generic(found: Iterable[DeploymentResponse]) -> list[DeploymentResponse]:
-    return [one for one in found if one.name == GENERIC and "stack" in _parameters(one)]
+    """Those that the form of a stack can start as it is: they ask for nothing that it does not say."""
+    return [one for one in found if one.name == GENERIC and "stack" in _required(one) <= {*FORM}]
+
+
+def _required(deployment: DeploymentResponse) -> set[str]:
+    return set((deployment.parameter_openapi_schema or {}).get("required") or ())
 
 
 def _parameters(deployment: DeploymentResponse) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -75,20 +76,32 @@ def announced(verb: Verb[A]) -> Callable[[A], Coroutine[Any, Any, Outcome]]:
     async def announcing(request: A) -> Outcome:
         if request.dry_run:
             return await verb(request)
-        began = time.time()
-        try:
+        async with announcement(request.stack, by=request.by, why=request.why) as payload:
             outcome = await verb(request)
-        except asyncio.CancelledError:
-            _announce(request, "cancelled", began, {})
-            raise
-        except Exception as error:
-            _announce(request, "failed", began, what_failed(error))
-            await _show(request, error)
-            raise
-        _announce(request, "finished", began, _summary(outcome))
+            payload |= _summary(outcome)
         return outcome
 
     return announcing
+
+
+@asynccontextmanager
+async def announcement(stack: str, *, by: str = "", why: str = "") -> AsyncIterator[dict[str, Any]]:
+    """How what happens inside ends is an event, `stampede.<verb>.finished|failed|cancelled`, and noted for metrics.
+
+    The verb is the first word of the flow's name. What is put into the mapping is said when it ends well.
+    """
+    began, payload = time.time(), dict[str, Any]()
+    about = {"stack": stack, "by": by, "why": why}
+    try:
+        yield payload
+    except asyncio.CancelledError:
+        _announce("cancelled", began, about)
+        raise
+    except Exception as error:
+        _announce("failed", began, about | what_failed(error))
+        await _show(stack, error)
+        raise
+    _announce("finished", began, about | payload)
 
 
 def what_failed(error: Exception) -> dict[str, Any]:
@@ -101,28 +114,27 @@ def what_failed(error: Exception) -> dict[str, Any]:
     }
 
 
-def _announce(request: ChangeRequest, end: str, began: float, payload: dict[str, Any]) -> None:
-    verb = _verb()
+def _announce(end: str, began: float, payload: dict[str, Any]) -> None:
+    verb, stack = _verb(), payload["stack"]
     duration_s = round(time.time() - began, 3)
-    said = {"stack": request.stack, "duration_s": duration_s, "by": request.by, "why": request.why, **payload}
-    emit(f"{verb}.{end}", request.stack, said)
+    emit(f"{verb}.{end}", stack, {**payload, "duration_s": duration_s})
     succeeded = end == "finished"
-    change = LastChange(stack=request.stack, verb=verb, ended=time.time(), succeeded=succeeded, duration_s=duration_s)
+    change = LastChange(stack=stack, verb=verb, ended=time.time(), succeeded=succeeded, duration_s=duration_s)
     places = this_host().places
     try:
         note_change(places, change)
         if succeeded and verb == "remove":
-            forget_changes(places, request.stack)
-            forget_backups(places, request.stack)
+            forget_changes(places, stack)
+            forget_backups(places, stack)
     except OSError as error:  # a full disk must not hide how the change itself ended
-        get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, request.stack, error)
+        get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, stack, error)
 
 
-async def _show(request: ChangeRequest, error: Exception) -> None:
+async def _show(stack: str, error: Exception) -> None:
     try:
-        await publish_failure(request.stack, _verb(), error)
+        await publish_failure(stack, _verb(), error)
     except httpx.HTTPError as away:  # a server that is away must not hide how the change itself ended
-        get_logger("stampede.events").warning("the run of %s does not show why it failed: %s", request.stack, away)
+        get_logger("stampede.events").warning("the run of %s does not show why it failed: %s", stack, away)
 
 
 def _verb() -> str:

@@ -18,6 +18,7 @@ from stampede.errors import BadInput, Fenced, UnknownName
 from stampede.frozen import Frozen
 from stampede.locking import fence_name
 from stampede.planning.instances import Image
+from stampede.planning.schedules import schedules_of
 from stampede.tasks.deployments import ensure_stack_deployments, form_defaults, remove_stack_deployments
 from stampede.tasks.retry import NO_RECORD
 
@@ -189,7 +190,7 @@ async def write_serving(stack: str, revision: Revision | None, *, fence: int) ->
     recorded = head.now_serving(number)
     async with get_client() as client:
         if revision:
-            await ensure_stack_deployments(client, stack, form_defaults(revision))
+            await ensure_stack_deployments(client, stack, form_defaults(revision), schedules_of(revision.definition))
         else:
             await remove_stack_deployments(client, stack)
         await write_head(stack, recorded)

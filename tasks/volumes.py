@@ -11,8 +11,8 @@ from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
+from stampede.volumes.labels import KEY
 from stampede.volumes.models import FoundManagedVolume, WantedVolume
-from stampede.volumes.names import KEY
 
 
 @task(task_run_name="ensure volume {volume.name}", **RETRY_TRANSIENT)

@@ -4,12 +4,14 @@
     {"answer": {...}}                  the last line when it worked
     {"error": {"class", "message", "hint"}}   … and when it did not
 
-SIGTERM cancels: what was sent stays, and the next backup resumes there.
+SIGTERM cancels: what was sent stays, and the next backup resumes there. It does not outlive who started it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import sys
 import threading
@@ -57,6 +59,7 @@ class _Progress:
 def main() -> int:
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: cancelled.set())
+    threading.Thread(target=_end_with_listener, daemon=True).start()
     job = JOBS.validate_json(sys.stdin.buffer.read())
     try:
         answer = _do(job, cancelled)
@@ -65,6 +68,17 @@ def main() -> int:
         return error.exit_code
     _say({"answer": ANSWERS[job.verb].dump_python(answer, mode="json")})
     return 0
+
+
+def _end_with_listener() -> None:
+    """Ends this process as soon as nobody reads its standard output any more.
+
+    Whoever started it may have been killed, and what it was writing may already be done anew by others.
+    """
+    listener = select.poll()
+    listener.register(sys.stdout.fileno(), 0)  # POLLERR is always reported: poll(2)
+    listener.poll()
+    os._exit(1)
 
 
 def _do(job: Job, cancelled: threading.Event) -> Answer:
@@ -84,6 +98,7 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
                 job.target,
                 backup=job.backup,
                 allow_holes=job.allow_holes,
+                largest_bytes=job.largest_bytes,
                 progress=progress,
                 cancelled=cancelled,
             )

@@ -13,6 +13,7 @@ from stampede.backup.prune import PruneReport
 from stampede.backup.restore import RestoreReport
 from stampede.backup.verify import Level, VerifyReport
 from stampede.backup.writer import BackupReport
+from stampede.blocks.backups.place import Place
 from stampede.blocks.object_store import S3Address
 from stampede.frozen import Frozen
 from stampede.retention import Retention
@@ -53,7 +54,7 @@ class BackupJob(Frozen):
 
 
 class RestoreJob(Frozen):
-    """Restore to `target`, which must not exist."""
+    """Restore to `target`, which must not exist. An image of more than `largest_bytes` is refused."""
 
     verb: Literal["restore"] = "restore"
     access: RepositoryAccess
@@ -61,6 +62,7 @@ class RestoreJob(Frozen):
     target: Path
     backup: int | None = None
     allow_holes: bool = False
+    largest_bytes: int | None = None
 
 
 class VerifyJob(Frozen):
@@ -87,6 +89,16 @@ class ListJob(Frozen):
     verb: Literal["list"] = "list"
     access: RepositoryAccess
     volume: str | None = None
+
+
+class ServeJob(Frozen):
+    """Serve a backup at `place`, for as long as the job's standard input is open."""
+
+    access: RepositoryAccess
+    volume: str
+    place: Place
+    backup: int | None = None
+    patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
 
 
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob

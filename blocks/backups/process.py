@@ -34,7 +34,7 @@ def run_job(
                     case {"answer": found}:
                         answer = ANSWERS[job.verb].validate_python(found)
                     case {"error": {"class": name, "message": message, "hint": hint}}:
-                        failure = _error(str(name), str(message), str(hint))
+                        failure = error_of(str(name), str(message), str(hint))
                     case other:
                         raise StampedeError(f"the process that does the {job.verb} said {other}")
         code = process.wait()
@@ -67,7 +67,8 @@ def _ending(process: programs.Running, cancelled: threading.Event) -> Iterator[N
         watching.join()
 
 
-def _error(name: str, message: str, hint: str) -> StampedeError:
+def error_of(name: str, message: str, hint: str) -> StampedeError:
+    """What the process met, as the same class."""
     known: dict[str, Any] = {}
     remaining: list[type[StampedeError]] = [StampedeError]
     while remaining:

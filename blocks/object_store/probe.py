@@ -10,53 +10,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stampede.backup.honoured import Honoured
 from stampede.blocks.object_store.s3 import S3Address, S3Store, s3_client
-from stampede.frozen import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _RACERS = 8
 _RACES = 5
-
-
-class Honoured(Frozen):
-    """What a server was seen to do."""
-
-    conditional_put: bool  # PUT with If-None-Match: * of an object that is there is refused, and changes nothing
-    one_winner: bool  # … also when eight come at once
-    ranges: bool  # a part of an object can be read
-    md5_checked: bool  # a body that does not have the MD5 it came with is refused
-    versioning: bool  # the bucket keeps what is overwritten or deleted
-    object_lock: bool  # the bucket can forbid to delete an object for a time
-
-    @property
-    def usable(self) -> bool:
-        """Whether backups can be kept there at all."""
-        return self.ranges
-
-    @property
-    def several_writers(self) -> bool:
-        """Whether several hosts may back up and prune there at the same time."""
-        return self.conditional_put and self.one_winner
-
-    @property
-    def follows(self) -> tuple[str, ...]:
-        """What a user should know, a sentence each."""
-        said: list[str] = []
-        if not self.ranges:
-            said.append("it cannot send parts of objects: it cannot be used")
-        if not self.several_writers:
-            said.append("it does not honour If-None-Match: only one host at a time may write, and nothing checks that")
-        if not self.md5_checked:
-            said.append("it does not check what it receives: damage on the way is found by verify, not at once")
-        if not self.object_lock:
-            said.append("its bucket has no object lock: who has the access key can delete all backups")
-        if self.versioning and not self.object_lock:
-            said.append(
-                "its bucket keeps deleted versions: a lifecycle rule has to expire them, or pruning frees nothing"
-            )
-        return tuple(said)
 
 
 def probe(address: S3Address) -> Honoured:
@@ -69,11 +30,12 @@ def probe(address: S3Address) -> Honoured:
     )
     store, client = S3Store(below, patience_s=20), s3_client(below)
     try:
+        store.size("canary")  # BucketMissing, where a put would make the bucket, as SeaweedFS does for some keys
         store.put("canary", b"sings")
         store.get("canary")
         return Honoured(
             conditional_put=_refuses_second_put(store),
-            one_winner=all(_one_winner(below, f"race-{number}") for number in range(_RACES)),
+            one_winner=_one_winner(below),
             ranges=_sends_ranges(store),
             md5_checked=_checks_md5(client, below),
             versioning=_has_versioning(client, below.bucket),
@@ -92,19 +54,26 @@ def _refuses_second_put(store: S3Store) -> bool:
     return False
 
 
-def _one_winner(address: S3Address, name: str) -> bool:
-    stores, together = [S3Store(address, patience_s=20) for _ in range(_RACERS)], threading.Barrier(_RACERS)
+def _one_winner(address: S3Address) -> bool:
+    """Whether of eight that put the same object at once exactly one is told that it made it; five objects at once."""
+    stores = [S3Store(address, patience_s=20) for _ in range(_RACERS)]
+    together = threading.Barrier(_RACERS * _RACES)
 
-    def put(number: int) -> bool:
+    def put(race: int, racer: int) -> bool:
         together.wait()
-        return stores[number].put_if_absent(name, b"%d" % number)
+        return stores[racer].put_if_absent(f"race-{race}", b"%d" % racer)
 
-    with ThreadPoolExecutor(_RACERS) as threads:
-        won = list(threads.map(put, range(_RACERS)))
-    there = stores[0].get(name)
-    for store in stores:
-        store.close()
-    return won.count(True) == 1 and there == b"%d" % won.index(True)
+    try:
+        starts = [(race, racer) for race in range(_RACES) for racer in range(_RACERS)]
+        with ThreadPoolExecutor(len(starts)) as threads:  # SeaweedFS makes losers wait for a second or two
+            made = dict(zip(starts, threads.map(put, *zip(*starts, strict=True)), strict=True))
+        won = {race: [racer for racer in range(_RACERS) if made[race, racer]] for race in range(_RACES)}
+        return all(
+            len(winners) == 1 and stores[0].get(f"race-{race}") == b"%d" % winners[0] for race, winners in won.items()
+        )
+    finally:
+        for store in stores:
+            store.close()
 
 
 def _sends_ranges(store: S3Store) -> bool:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    SSLError,
-)
+import ssl
+from xml.etree import ElementTree
 
+from urllib3.exceptions import HTTPError, SSLError
+
+from stampede.blocks.object_store.wire import Answer
 from stampede.errors import (
     BucketMissing,
     ClockSkew,
@@ -22,58 +18,66 @@ from stampede.errors import (
     WrongRegion,
 )
 
-_NETWORK = (ConnectionError, HTTPClientError, IncompleteReadError)
 _CREDENTIALS = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem",
 }  # fmt: skip
-_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _BUSY = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "Throttling"}
 
 
-def code_of(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+class Refusal(Exception):
+    """A server's answer that is no success, or one of several in it. HEAD has no body, and so no code."""
+
+    def __init__(self, status: int, code: str = "", message: str = "", region: str = "") -> None:
+        super().__init__(f"{status} {code}")
+        self.status, self.code, self.said, self.region = status, code, message or code, region
 
 
-def status_of(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def refusal(answer: Answer) -> Refusal:
+    """Why the server refused, as far as it says so."""
+    region = answer.headers.get("x-amz-bucket-region", "")
+    try:
+        found = ElementTree.fromstring(answer.body)  # noqa: S314 - expat limits what entities may expand to
+    except ElementTree.ParseError:
+        return Refusal(answer.status, region=region)
+    said = {part.tag.rpartition("}")[2]: part.text or "" for part in found}
+    return Refusal(answer.status, said.get("Code", ""), said.get("Message", ""), region)
 
 
 def passes(error: Exception) -> bool:
     """Whether the same request may well succeed in a while."""
-    if isinstance(error, ClientError):
-        return status_of(error) in (409, 429) or status_of(error) >= 500 or code_of(error) in _BUSY
-    return isinstance(error, _NETWORK) and not isinstance(error, SSLError)
+    if isinstance(error, Refusal):
+        return error.status in (409, 429) or error.status >= 500 or error.code in _BUSY
+    return not _is_untrusted(error)
 
 
-def as_ours(error: ClientError | BotoCoreError, store: str, tried_s: float = 0.0) -> DaemonError:
+def as_ours(error: Refusal | HTTPError, store: str, tried_s: float = 0.0) -> DaemonError:
     """`store` names endpoint and bucket; `tried_s` says for how long it was tried."""
-    if not isinstance(error, ClientError):
+    if not isinstance(error, Refusal):
         return _of_the_network(error, store, tried_s)
-    code, status = code_of(error), status_of(error)
-    said = str(error.response.get("Error", {}).get("Message", "")) or code
-    if code == "RequestTimeTooSkewed":
-        return ClockSkew(f"{store} finds this host's clock wrong: {said}", "let NTP set it: timedatectl")
-    if code in _REGION or status == 301:
-        where = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
-        return WrongRegion(
-            f"{store} is in another region: {said}", f"use region {where}" if where else "set its region"
-        )
-    if code == "NoSuchBucket":
+    if error.code == "RequestTimeTooSkewed":
+        return ClockSkew(f"{store} finds this host's clock wrong: {error.said}", "let NTP set it: timedatectl")
+    if error.code in _REGION or error.status == 301:
+        hint = f"use region {error.region}" if error.region else "set its region"
+        return WrongRegion(f"{store} is in another region: {error.said}", hint)
+    if error.code == "NoSuchBucket":
         return BucketMissing(f"{store}: there is no such bucket", "make it, or mend its name")
-    if code in _CREDENTIALS or status in (401, 403):
+    if error.code in _CREDENTIALS or error.status in (401, 403):
         hint = "check the access key, its secret, and that it may get, put, list and delete in this bucket"
-        return WrongCredentials(f"{store} refuses this access key: {said}", hint)
+        return WrongCredentials(f"{store} refuses this access key: {error.said}", hint)
     if passes(error):
-        return StoreUnavailable(f"{store} answered {status} for {tried_s:.0f} s: {said}", "see the server's own log")
-    return StoreRefused(f"{store} refused with {status} {code}: {said}")
+        return StoreUnavailable(
+            f"{store} answered {error.status} for {tried_s:.0f} s: {error.said}", "see the server's own log"
+        )
+    return StoreRefused(f"{store} refused with {error.status} {error.code}: {error.said}")
 
 
-def _of_the_network(error: BotoCoreError, store: str, tried_s: float) -> DaemonError:
-    if isinstance(error, NoCredentialsError):
-        return WrongCredentials(f"{store}: no access key was given", "give one with the store")
-    if isinstance(error, SSLError):
+def _of_the_network(error: HTTPError, store: str, tried_s: float) -> DaemonError:
+    if _is_untrusted(error):
         return StoreRefused(f"{store}: its certificate is not trusted: {error}", "give its CA with the store")
-    if isinstance(error, _NETWORK):
-        hint = "check its address, and that it is reachable from this host"
-        return StoreUnavailable(f"{store} did not answer for {tried_s:.0f} s: {error}", hint)
-    return StoreRefused(f"{store}: {error}")
+    hint = "check its address, and that it is reachable from this host"
+    return StoreUnavailable(f"{store} did not answer for {tried_s:.0f} s: {error}", hint)
+
+
+def _is_untrusted(error: Exception) -> bool:
+    return isinstance(error, SSLError) and any(isinstance(why, ssl.SSLCertVerificationError) for why in error.args)

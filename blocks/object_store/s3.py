@@ -1,60 +1,45 @@
-"""An S3 bucket, or a prefix of one, as object store. Payloads are not signed: what is stored is sealed anyway.
-
-boto3 hashes a body twice otherwise, which costs ten times what sending does (150 against 1,600 MB/s and core).
-"""
+"""An S3 bucket, or a prefix of one, as object store."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import SecretStr
+from urllib3.exceptions import HTTPError
 
 from stampede.backup.store import Counts, Found
-from stampede.blocks.object_store.refusals import as_ours, code_of, passes, status_of
+from stampede.blocks.object_store.address import S3Address
+from stampede.blocks.object_store.refusals import Refusal, as_ours, passes, refusal
+from stampede.blocks.object_store.wire import Answer, Body, Wire
 from stampede.errors import Cancelled, Damaged
-from stampede.frozen import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_T = TypeVar("_T")
+__all__ = ["S3Address", "S3Store", "s3_client"]
+
 _PATIENCE_S = 75.0  # SeaweedFS was seen to answer 500 for 25 s after a crash
 _LONGEST_PAUSE_S = 5.0
 _DELETED_AT_ONCE = 1000
 
 
-class S3Address(Frozen):
-    """Where a store is and how to log in. Without `endpoint` it is Amazon's of that region."""
+def s3_client(address: S3Address) -> S3Client:
+    """boto3's client, for what is asked about a bucket and not about backups. It tries everything once."""
+    from boto3.session import Session  # half a second of every backup, if it stood above
+    from botocore.config import Config
 
-    bucket: str
-    prefix: str = ""
-    endpoint: str | None = None
-    region: str = "us-east-1"
-    access_key: str
-    secret_key: SecretStr
-    session_token: SecretStr | None = None
-    ca_file: str | None = None
-    conditional_put: bool = True  # False for a server that ignores If-None-Match: then only one host may write
-
-    def __str__(self) -> str:
-        at = f" at {self.endpoint}" if self.endpoint else ""
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + at
-
-
-def s3_client(address: S3Address, *, connections: int = 16) -> S3Client:
-    """boto3's client, which tries everything once: the store above it retries, and counts."""
     token = address.session_token
-    return boto3.session.Session().client(
+    return Session().client(
         "s3",
         endpoint_url=address.endpoint,
         region_name=address.region,
@@ -64,13 +49,12 @@ def s3_client(address: S3Address, *, connections: int = 16) -> S3Client:
         verify=address.ca_file,
         config=Config(
             signature_version="s3v4",
-            max_pool_connections=connections,
             connect_timeout=10,
             read_timeout=60,
             retries={"total_max_attempts": 1, "mode": "standard"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            s3={"addressing_style": "path", "payload_signing_enabled": False},
+            s3={"addressing_style": "path"},
         ),
     )
 
@@ -86,7 +70,7 @@ class S3Store:
     ) -> None:
         self.address, self._patience_s = address, patience_s
         self._cancelled = cancelled or threading.Event()
-        self._client = s3_client(address)
+        self._wire = Wire(address)
         self._prefix = f"{address.prefix.strip('/')}/" if address.prefix.strip("/") else ""
         self._counts = Counts()
 
@@ -96,11 +80,10 @@ class S3Store:
 
     def close(self) -> None:
         """Afterwards it has no connection open."""
-        self._client.close()
+        self._wire.close()
 
-    def put(self, name: str, content: bytes | bytearray) -> None:
-        body: Any = content  # boto3's types know no bytearray, boto3 does
-        self._ask_plainly(lambda: self._client.put_object(**self._at(name), Body=body), sent=len(content))
+    def put(self, name: str, content: Body) -> None:
+        self._ask_plainly("PUT", self._prefix + name, body=content)
 
     def put_if_absent(self, name: str, content: bytes) -> bool:
         if not self.address.conditional_put:
@@ -109,13 +92,11 @@ class S3Store:
             self.put(name, content)
             return True
         try:
-            self._ask(
-                lambda: self._client.put_object(**self._at(name), Body=content, IfNoneMatch="*"), sent=len(content)
-            )
-        except ClientError as error:
-            if status_of(error) == 412:
+            self._ask("PUT", self._prefix + name, headers={"If-None-Match": "*"}, body=content)
+        except Refusal as refused:
+            if refused.status == 412:
                 return self.get(name) == content  # an earlier try of ours whose answer was lost
-            raise as_ours(error, str(self.address)) from error
+            raise as_ours(refused, str(self.address)) from refused
         return True
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
@@ -125,34 +106,35 @@ class S3Store:
         if start or length is not None:
             wanted["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
         try:
-            content = self._ask(lambda: self._client.get_object(**self._at(name, **wanted))["Body"].read())
-        except ClientError as error:
-            if code_of(error) == "NoSuchKey" or (status_of(error) == 404 and code_of(error) != "NoSuchBucket"):
-                raise Damaged(f"{name} is not in {self.address}") from error
-            if status_of(error) == 416:
-                raise Damaged(f"{name} in {self.address} ends before byte {start}") from error
-            raise as_ours(error, str(self.address)) from error
+            content = self._ask("GET", self._prefix + name, headers=wanted).body
+        except Refusal as refused:
+            if refused.code == "NoSuchKey" or (refused.status == 404 and refused.code != "NoSuchBucket"):
+                raise Damaged(f"{name} is not in {self.address}") from refused
+            if refused.status == 416:
+                raise Damaged(f"{name} in {self.address} ends before byte {start}") from refused
+            raise as_ours(refused, str(self.address)) from refused
         self._counts.add(requests=0, received=len(content))
         return content
 
     def size(self, name: str) -> int | None:
         try:
-            return int(self._ask(lambda: self._client.head_object(**self._at(name)))["ContentLength"])
-        except ClientError as error:
-            if status_of(error) == 404:
-                self._ask(lambda: self._client.head_bucket(Bucket=self.address.bucket), missing_bucket=True)
+            return int(self._ask("HEAD", self._prefix + name).headers["content-length"])
+        except Refusal as refused:
+            if refused.status == 404:
+                self._require_bucket()
                 return None
-            raise as_ours(error, str(self.address)) from error
+            raise as_ours(refused, str(self.address)) from refused
 
     def list(self, prefix: str, after: str = "") -> Iterator[Found]:
         for page in self._pages(prefix, after):
-            for item in page.get("Contents", ()):
-                yield Found(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
+            for item in page.iterfind("{*}Contents"):
+                written = datetime.fromisoformat(_text(item, "LastModified"))
+                yield Found(_text(item, "Key").removeprefix(self._prefix), int(_text(item, "Size")), written)
 
     def folders(self, prefix: str) -> Iterator[str]:
         for page in self._pages(prefix, delimiter="/"):
-            for item in page.get("CommonPrefixes", ()):
-                yield item["Prefix"].removeprefix(self._prefix + prefix).rstrip("/")
+            for item in page.iterfind("{*}CommonPrefixes"):
+                yield _text(item, "Prefix").removeprefix(self._prefix + prefix).rstrip("/")
 
     def delete(self, names: Iterable[str]) -> None:
         remaining = iter(names)
@@ -160,50 +142,85 @@ class S3Store:
             self._delete(batch)
 
     def now(self) -> datetime:
-        answer = self._ask_plainly(lambda: self._client.list_objects_v2(Bucket=self.address.bucket, MaxKeys=1))
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        answer = self._ask_plainly("GET", query={"list-type": "2", "max-keys": "1"})
+        return parsedate_to_datetime(answer.headers["date"])
 
     def _delete(self, names: Sequence[str]) -> None:
-        wanted: Any = {"Objects": [{"Key": self._prefix + name} for name in names], "Quiet": True}
-        answer = self._ask_plainly(lambda: self._client.delete_objects(Bucket=self.address.bucket, Delete=wanted))
-        for refused in answer.get("Errors", ()):
-            raise as_ours(ClientError({"Error": refused}, "DeleteObjects"), str(self.address))
+        keys = "".join(f"<Object><Key>{escape(self._prefix + name)}</Key></Object>" for name in names)
+        body = f'<Delete xmlns="{_NAMESPACE}"><Quiet>true</Quiet>{keys}</Delete>'.encode()
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        answer = self._ask_plainly("POST", query={"delete": ""}, headers={"Content-MD5": digest}, body=body)
+        for item in _parsed(answer).iterfind("{*}Error"):
+            raise as_ours(Refusal(answer.status, _text(item, "Code"), _text(item, "Message")), str(self.address))
 
-    def _at(self, name: str, **more: str) -> Any:
-        return {"Bucket": self.address.bucket, "Key": self._prefix + name, **more}
-
-    def _pages(self, prefix: str, after: str = "", delimiter: str = "") -> Iterator[Any]:
-        asked: dict[str, Any] = {"Bucket": self.address.bucket, "Prefix": self._prefix + prefix}
-        asked |= {"StartAfter": self._prefix + after} if after else {}
-        asked |= {"Delimiter": delimiter} if delimiter else {}
-        while True:
-            page = self._ask_plainly(lambda: self._client.list_objects_v2(**asked))
-            yield page
-            if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
-
-    def _ask_plainly(self, request: Callable[[], _T], *, sent: int = 0) -> _T:
+    def _require_bucket(self) -> None:
+        """HEAD has no body that would say whether it is the object that is missing, or the bucket."""
         try:
-            return self._ask(request, sent=sent)
-        except ClientError as error:
-            raise as_ours(error, str(self.address)) from error
+            self._ask("HEAD")
+        except Refusal as refused:
+            code = "NoSuchBucket" if refused.status == 404 else refused.code
+            raise as_ours(Refusal(refused.status, code, refused.said), str(self.address)) from refused
 
-    def _ask(self, request: Callable[[], _T], *, sent: int = 0, missing_bucket: bool = False) -> _T:
-        """The answer, at last. Raises: ClientError for what a verb may know better, everything else as one of ours."""
+    def _pages(self, prefix: str, after: str = "", delimiter: str = "") -> Iterator[ElementTree.Element]:
+        asked = {"list-type": "2", "prefix": self._prefix + prefix}
+        asked |= {"start-after": self._prefix + after} if after else {}
+        asked |= {"delimiter": delimiter} if delimiter else {}
+        while True:
+            page = _parsed(self._ask_plainly("GET", query=asked))
+            yield page
+            if _text(page, "IsTruncated") != "true":
+                return
+            asked["continuation-token"] = _text(page, "NextContinuationToken")
+
+    def _ask_plainly(
+        self,
+        method: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body = b"",
+    ) -> Answer:
+        try:
+            return self._ask(method, name, query=query, headers=headers, body=body)
+        except Refusal as refused:
+            raise as_ours(refused, str(self.address)) from refused
+
+    def _ask(
+        self,
+        method: str,
+        name: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body = b"",
+    ) -> Answer:
+        """The answer, at last. Raises: Refusal for what a verb may know better, everything else as one of ours."""
         began, pause = time.monotonic(), 0.1
         while True:
-            self._counts.add(sent=sent)
+            self._counts.add(sent=len(body))
             try:
-                return request()
-            except (ClientError, BotoCoreError) as error:
+                answer = self._wire.ask(method, name, query, headers, body)
+                if answer.status < 300:
+                    return answer
+                raise refusal(answer)
+            except (Refusal, HTTPError) as error:
                 tried = time.monotonic() - began
                 if not passes(error) or tried + pause > self._patience_s:
-                    if isinstance(error, ClientError) and missing_bucket and status_of(error) == 404:
-                        error.response["Error"]["Code"] = "NoSuchBucket"  # HEAD has no body that would say so
-                    if isinstance(error, ClientError) and not missing_bucket and not passes(error):
+                    if isinstance(error, Refusal) and not passes(error):
                         raise
                     raise as_ours(error, str(self.address), tried) from error
             if self._cancelled.wait(pause * random.uniform(0.5, 1.0)):
                 raise Cancelled(f"cancelled while {self.address} did not answer")
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def _parsed(answer: Answer) -> ElementTree.Element:
+    return ElementTree.fromstring(answer.body)  # noqa: S314 - expat limits what entities may expand to
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return element.findtext(f"{{*}}{name}") or ""

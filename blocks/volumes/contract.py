@@ -43,7 +43,7 @@ class VolumePool(Protocol):
         ...
 
     def unmount(self, volume: str) -> bool:
-        """Afterwards it is not mounted; False if it was not. Raises: Refused while something uses it."""
+        """Afterwards it is not mounted; False if it was not. Raises: InUse while something uses it."""
         ...
 
     def snapshot(
@@ -96,14 +96,14 @@ class VolumePool(Protocol):
         """Afterwards the volume has the content of its snapshot, and is mounted. Its size stays what it is.
 
         What it held until then is kept as a snapshot, which is returned. `safety` is an id for that one, chosen
-        before, and with it twice is once. Raises: Refused while something uses the volume.
+        before, and with it twice is once. Raises: InUse while something uses the volume.
         """
         ...
 
     def resize(self, volume: str, size_bytes: int) -> FoundManagedVolume:
         """Afterwards it has this size, in whole MiB, and is mounted; in use all the while where the kernel can.
 
-        Raises: Refused when it would shrink, when the pool cannot promise that much, or when it is in use and the
+        Raises: Refused when it would shrink or the pool cannot promise that much, InUse when it is used and the
         kernel grows only what is not.
         """
         ...
@@ -121,7 +121,7 @@ class VolumePool(Protocol):
         ...
 
     def remove_volume(self, volume: str) -> bool:
-        """Afterwards it is gone with all its snapshots; False if it was. Raises: Refused while something uses it."""
+        """Afterwards it is gone with all its snapshots; False if it was. Raises: InUse while something uses it."""
         ...
 
     def volumes(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:

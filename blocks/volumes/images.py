@@ -7,7 +7,7 @@ from pathlib import Path
 from stampede.blocks.volumes import ext4, loops, mounts
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.layout import Layout, move, persist
-from stampede.errors import DaemonError, Foreign, Refused
+from stampede.errors import DaemonError, Foreign, InUse
 from stampede.volumes.models import VolumeRecord
 from stampede.volumes.names import check_volume_name
 
@@ -45,7 +45,7 @@ class Images:
         return place / ext4.DATA
 
     def unmount(self, volume: str) -> bool:
-        """Afterwards it is not; False if it was not. Raises: Refused while it is in use."""
+        """Afterwards it is not; False if it was not. Raises: InUse while it is."""
         if not self.is_mounted(volume):
             return False
         mounts.unmount(self.place(volume))
@@ -65,8 +65,8 @@ class Images:
                 return
             try:
                 self.unmount(record.name)
-            except Refused as error:
-                raise Refused(
+            except InUse as error:
+                raise InUse(
                     f"{record.name} cannot grow while it is in use: this kernel lets nobody do that ({error.message})",
                     "stop the containers that use it",
                 ) from error

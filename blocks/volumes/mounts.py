@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stampede import programs
-from stampede.errors import DaemonError, Refused
+from stampede.errors import DaemonError, InUse
 
 _GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
 _THAW, _TRIM = 0xC0045878, 0xC0185879
@@ -63,7 +63,7 @@ def mount(source: Path, path: Path, kind: str, options: str) -> None:
 def unmount(path: Path) -> None:
     """Afterwards nothing is mounted there, and its file system is gone, not only this view of it.
 
-    Raises: Refused when something still uses it; then it is mounted as before.
+    Raises: InUse when something still uses it; then it is mounted as before.
     """
     while found := mount_at(path):
         if users := users_of(found.device, path):
@@ -162,8 +162,8 @@ def _released(found: Mount) -> bool:
     return True
 
 
-def _busy(path: Path, users: list[str]) -> Refused:
-    return Refused(
+def _busy(path: Path, users: list[str]) -> InUse:
+    return InUse(
         f"{path} is in use: {', '.join(users[:3])}", "stop the containers that use the volume, and close what is open"
     )
 

@@ -20,6 +20,7 @@ from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, mov
 from stampede.blocks.volumes.recovery import finish_restore, fit, settle
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
+from stampede.volumes.labels import REPLACED_BY
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -179,7 +180,7 @@ class ImagePool:
                     consistency="unmounted",
                     together=(volume,),
                     extents=self._ground.extents(self._layout.image(volume)),
-                    labels={"stampede.replaced-by": snapshot},
+                    labels={REPLACED_BY: snapshot},
                 )
                 write(self._layout.restore(volume), RestoreUnderWay(snapshot=snapshot, safety=keeping))
                 safety = finish_restore(self._layout, self._ground, record).id

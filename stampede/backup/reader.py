@@ -56,7 +56,8 @@ class OpenBackup:
 
     def tables(self, numbers: Iterable[int]) -> dict[int, Table | Damaged]:
         """Of these segments, those that are not zeros."""
-        return read_tables(self.fetcher, {self.manifest.segments[at].table: at for at in numbers})
+        segments = self.manifest.segments
+        return read_tables(self.fetcher, {segments[at].table: at for at in numbers if at in segments})
 
     def read_range(self, start: int, length: int) -> bytes:
         """Bytes of the volume, cut at its end; what is not in them is not fetched, but for whole frames.
@@ -81,21 +82,25 @@ class OpenBackup:
 
     def _wanted(self, chunks: range) -> Iterator[Wanted]:
         for number in range(chunks.start // CHUNKS, (chunks.stop - 1) // CHUNKS + 1):
-            table = self._table(number)
+            table = self.table(number)
             first = number * CHUNKS
             for chunk in range(max(chunks.start - first, 0), min(chunks.stop - first, CHUNKS)):
                 if chunk in table.entries:
                     yield wanted_chunk(table, first, chunk)
 
-    def _table(self, number: int) -> Table:
-        """Kept in memory once it was read. Raises: Damaged."""
+    def table(self, number: int) -> Table:
+        """Of a segment, an empty one if it is zeros; those used last are kept in memory. Raises: Damaged."""
         with self._lock:
-            if number not in self._tables and number in self.manifest.segments:
-                table = self.tables([number])[number]
-                if isinstance(table, Damaged):
-                    raise table
-                self._tables[number] = table
-            return self._tables.get(number) or Table()
+            table = self._tables.pop(number, None)
+            if table is None:
+                found = self.tables([number]).get(number, Table())
+                if isinstance(found, Damaged):
+                    raise found
+                table = found
+            self._tables[number] = table
+            if len(self._tables) > _TABLES:
+                del self._tables[next(iter(self._tables))]
+            return table
 
 
 def read_tables(fetcher: Fetcher, frames: dict[Frame, int]) -> dict[int, Table | Damaged]:

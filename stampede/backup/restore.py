@@ -15,7 +15,7 @@ from stampede.backup.reader import SIDE_BY_SIDE, OpenBackup, batches, portions, 
 from stampede.backup.repository import Keys
 from stampede.backup.store import ObjectStore
 from stampede.backup.tables import CHUNK, CHUNKS, SEGMENT, Frame
-from stampede.errors import BackupError, Damaged, Refused
+from stampede.errors import BackupError, BadInput, Damaged, Refused
 from stampede.extents import Range
 from stampede.frozen import Frozen
 
@@ -48,6 +48,7 @@ def restore(
     *,
     backup: int | None = None,
     allow_holes: bool = False,
+    largest_bytes: int | None = None,
     progress: Progress = lambda done, of: None,
     cancelled: threading.Event | None = None,
 ) -> RestoreReport:
@@ -55,13 +56,17 @@ def restore(
 
     Until then, and if this raises or dies, there is only `<target>.partial`, which the next restore begins anew.
 
-    Raises: Refused if `target` is there already, BackupError if there is no backup, UnknownName, NoSpace (and nothing
-    is left), Cancelled, StoreUnavailable, Damaged with what cannot be read: unless `allow_holes`, nothing is restored.
+    Raises: Refused if `target` is there already, BackupError if there is no backup, UnknownName, BadInput if the image
+    has more than `largest_bytes`, NoSpace (and nothing is left), Cancelled, StoreUnavailable, Damaged with what cannot
+    be read: unless `allow_holes`, nothing is restored.
     """
     if target.exists():
         raise Refused(f"{target} is there already", "restore to another name, or move it away")
     requests, received = store.counts.requests, store.counts.received
     opened = OpenBackup(store, keys, volume, backup, cancelled)
+    if largest_bytes is not None and opened.snapshot.size > largest_bytes:
+        what = f"backup {opened.commit.seq} of {volume} has {opened.snapshot.size} bytes, not {largest_bytes}"
+        raise BadInput(f"{what}: it does not fit", "restore it to a larger volume")
     partial = target.with_name(f"{target.name}.partial")
     _require_space(target.parent, opened.snapshot.data_bytes)
     try:

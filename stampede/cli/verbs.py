@@ -13,7 +13,7 @@ import typer
 
 from stampede.cli.progress import Progress
 from stampede.cli.session import say
-from stampede.client import Client, Outcome, Run, StackRequest
+from stampede.client import Client, Outcome, Request, Run, StackRequest
 from stampede.errors import StampedeError
 
 DETACHED = 130
@@ -37,6 +37,20 @@ def wait_for(client: Client, run: Run) -> Outcome:
     """What a run did, with its progress on stderr while it goes on. Raises: the error that ended it."""
     with following(run) as progress:
         return client.wait(run, watch=progress.show)
+
+
+def result_of(client: Client, request: Request) -> Any:
+    """What a flow returned, as plain JSON, with its progress on stderr. Raises: the error that ended it."""
+    return timed_result_of(client, request)[0]
+
+
+def timed_result_of(client: Client, request: Request) -> tuple[Any, Run]:
+    """The same, and its run with how long it took as the command saw it."""
+    began = time.monotonic()
+    run = client.start(request)
+    with following(run) as progress:
+        result = client.result(run, watch=progress.show)
+    return result, replace(run, duration_s=time.monotonic() - began)
 
 
 @contextmanager

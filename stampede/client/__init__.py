@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from stampede.client.client import Client
 from stampede.client.requests import (
+    AddStore,
     AdoptStack,
+    CheckStore,
     DeployStack,
     PlanStack,
     RebuildServer,
@@ -17,16 +19,21 @@ from stampede.client.requests import (
 )
 from stampede.client.runs import Run
 from stampede.client.steps import Step
+from stampede.client.stores import Login, NewStore, Stores
 from stampede.client.views import HistoryEntry, InstanceView
 from stampede.planning.changes import Change, Outcome
 
 __all__ = [
+    "AddStore",
     "AdoptStack",
     "Change",
+    "CheckStore",
     "Client",
     "DeployStack",
     "HistoryEntry",
     "InstanceView",
+    "Login",
+    "NewStore",
     "Outcome",
     "PlanStack",
     "RebuildServer",
@@ -38,4 +45,5 @@ __all__ = [
     "ScaleService",
     "StackRequest",
     "Step",
+    "Stores",
 ]

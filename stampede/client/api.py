@@ -70,6 +70,10 @@ class PrefectApi:
         """What the server answers to `body`. Raises: NameTaken (409), BadInput (what the server cannot accept)."""
         return _json(self._send("POST", path, json=body))
 
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        """Afterwards what is at `path` has these values. Raises: BadInput, StampedeError when nothing is there."""
+        _json(self._send("PATCH", path, json=body))
+
     def delete(self, path: str) -> bool:
         """Afterwards nothing is at `path`; whether there was something."""
         answer = self._send("DELETE", path)

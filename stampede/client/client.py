@@ -20,6 +20,7 @@ from stampede.client.instances import read_instances, stacks_that_run
 from stampede.client.lock import Lock, read_lock, release
 from stampede.client.outcomes import outcome_of, value_of
 from stampede.client.runs import Run, Watcher, cancel_run, follow, read_run, start_run
+from stampede.client.stores import Stores
 from stampede.client.views import HistoryEntry, InstanceView
 from stampede.documents import CANDIDATE_TYPE, document_name
 from stampede.planning.changes import Outcome
@@ -37,6 +38,7 @@ class Client:
         """`url` such as `http://127.0.0.1:4200`, `auth` is `user:password`, `timeout_s` is for one request."""
         self.api = PrefectApi(url, auth, timeout_s=timeout_s)
         self.requested_by = requested_by or _whoami()
+        self.stores = Stores(self.api)
 
     def __enter__(self) -> Self:
         return self

@@ -10,11 +10,18 @@ from pydantic import JsonValue
 
 from stampede.client.api import NameTaken, PrefectApi
 from stampede.client.documents import Documents
-from stampede.documents import CANDIDATE_TYPE, HOST_REPORT_TYPE, REGISTRY_LOGIN_TYPE, REVISION_TYPE, head_name
+from stampede.documents import (
+    CANDIDATE_TYPE,
+    HOST_REPORT_TYPE,
+    REGISTRY_LOGIN_TYPE,
+    REVISION_TYPE,
+    STORE_TYPE,
+    head_name,
+)
 from stampede.frozen import Frozen
 
 # Revisions before candidates and reports: an import that is cut short has then brought what matters most.
-COPIED_TYPES = (REVISION_TYPE, REGISTRY_LOGIN_TYPE, CANDIDATE_TYPE, HOST_REPORT_TYPE)
+COPIED_TYPES = (REVISION_TYPE, STORE_TYPE, REGISTRY_LOGIN_TYPE, CANDIDATE_TYPE, HOST_REPORT_TYPE)
 LOCKS = "lock-"
 HEADS = head_name("")
 

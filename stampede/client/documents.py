@@ -69,6 +69,11 @@ class Documents:
             if len(page) < PAGE:
                 return found
 
+    def update(self, document: Document, data: dict[str, Any]) -> None:
+        """Afterwards the document has these fields, and the others as they were."""
+        body = {"data": data, "merge_existing_data": True, "block_schema_id": self._type().schema}
+        self._api.patch(f"/block_documents/{document.id}", body)
+
     def delete(self, document: Document) -> None:
         """Afterwards this document is gone."""
         self._api.delete(f"/block_documents/{document.id}")

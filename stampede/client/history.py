@@ -15,8 +15,18 @@ from stampede.documents import REVISION_TYPE
 # Names of flows by their ids.
 Verbs = dict[str, str]
 ROLLBACK = "rollback-stack"
-# Runs that change nothing are no history.
-READING_VERBS = frozenset({"plan-stack"})
+# Runs that change what a stack is. Looks and copies of its data are no history, and there are many of them.
+CHANGING_VERBS = (
+    "deploy-stack",
+    "scale-service",
+    "rollback-stack",
+    "restart-service",
+    "remove-stack",
+    "adopt-stack",
+    "restore-stack",
+    "restore-volume",
+    "resize-volume",
+)
 
 
 def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
@@ -28,7 +38,7 @@ def read_history(api: PrefectApi, stack: str) -> list[HistoryEntry]:
     verbs = _names_of_flows(api, {run["flow_id"] for run in runs.values()})
     recorded = {str(each.data.get("run")) for each in revisions}
     entries = [_of_revision(api, each, runs.get(str(each.data.get("run"))), verbs) for each in revisions]
-    others = [run for run in runs.values() if run["id"] not in recorded and _changes(run, verbs)]
+    others = [run for run in runs.values() if run["id"] not in recorded and _changes(run)]
     returned = values_of(api, others)
     entries += [_of_run(api, run, verbs, returned.get(run["id"])) for run in others]
     return sorted(entries, key=lambda entry: (entry.created, entry.revision or 0), reverse=True)
@@ -84,6 +94,7 @@ def _runs_of_stack(api: PrefectApi, stack: str) -> list[dict[str, Any]]:
             "tags": {"all_": [stack_tag(stack)]},
             "parent_task_run_id": {"is_null_": True},
         },
+        "flows": {"name": {"any_": list(CHANGING_VERBS)}},
         "sort": "START_TIME_DESC",
         "limit": PAGE,
     }
@@ -105,8 +116,8 @@ def _names_of_flows(api: PrefectApi, ids: set[str]) -> Verbs:
     return {flow["id"]: flow["name"] for flow in found}
 
 
-def _changes(run: dict[str, Any], verbs: Verbs) -> bool:
-    return verbs.get(run["flow_id"]) not in READING_VERBS and not (run.get("parameters") or {}).get("dry_run")
+def _changes(run: dict[str, Any]) -> bool:
+    return not (run.get("parameters") or {}).get("dry_run")
 
 
 def _reference(image: Any) -> str:

@@ -123,3 +123,21 @@ class RebuildServer(Request):
     flow: ClassVar[str] = "rebuild-server"
 
     requested_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddStore(Request):
+    """Meet the repository of a store that was written down, from every host."""
+
+    flow: ClassVar[str] = "add-store"
+
+    store: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckStore(Request):
+    """Look at a store from every host."""
+
+    flow: ClassVar[str] = "check-store"
+
+    store: str

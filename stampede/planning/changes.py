@@ -26,6 +26,8 @@ class Action(StrEnum):
     UPDATE = "update"
     ADOPT = "adopt"
     SET_ASIDE = "set aside"
+    STOP = "stop"
+    RESTORE = "restore"
 
 
 Order = Literal["start-first", "stop-first"]

@@ -11,7 +11,6 @@ from stampede.planning.found import FoundHost, FoundNetwork, FoundVolume
 from stampede.planning.instances import Instance
 from stampede.planning.network_traits import made_otherwise
 from stampede.stackfile.models import Network, Stack, Volume
-from stampede.volumes.room import human, volume_size
 
 
 def refuse_obstacles(wanted: Stack, instances: Sequence[Instance], hosts: Sequence[FoundHost]) -> None:
@@ -92,7 +91,7 @@ def _refuse_not_ours(
 
 
 def _refuse_volumes_made_otherwise(wanted: Stack, host: FoundHost) -> None:
-    """A volume that has data keeps it: it never becomes a managed one in silence, and never shrinks."""
+    """A volume that has data keeps it: it never becomes a managed one in silence."""
     there = {found.name: found for found in host.volumes if found.stack == wanted.name}
     for key, volume in wanted.volumes.items():
         found = there.get(volume.name)
@@ -103,12 +102,6 @@ def _refuse_volumes_made_otherwise(wanted: Stack, host: FoundHost) -> None:
                 f"volumes.{key}: {volume.name} exists on {host.host} as a volume of Docker's own, and its data would"
                 " not be in the managed one",
                 f"`stampede volume adopt {wanted.name}/{key}` copies it into a managed volume, and keeps the original",
-            )
-        if volume.size is not None and found.size_bytes is not None and volume_size(volume.size) < found.size_bytes:
-            raise Refused(
-                f"volumes.{key}.x-size: {volume.name} holds {human(found.size_bytes)} on {host.host}, and a volume"
-                f" never shrinks to {human(volume.size)}",
-                "leave its size as it is, or copy the data into a new volume of another key",
             )
 
 

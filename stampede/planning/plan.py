@@ -16,6 +16,7 @@ from stampede.planning.preparations import prepare
 from stampede.planning.slots import NO_DOUBT, Doubt, decide, restart
 from stampede.planning.update_order import update_order
 from stampede.stackfile.models import Service, Stack
+from stampede.volumes.room import human, volume_size
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ def plan_stack(situation: Situation) -> Plan:
         preparations=preparations,
         stages=tuple(stages),
         unchanged=tuple(i.label for i in situation.instances if (i.service, i.slot) not in touched),
-        warnings=(*_warnings(services, rolls), *_ailing(situation, touched), *_volumes_that_stay(situation)),
+        warnings=(
+            *_warnings(services, rolls),
+            *_ailing(situation, touched),
+            *_volumes_that_stay(situation),
+            *_volumes_that_shrink(situation),
+        ),
     )
 
 
@@ -223,6 +229,17 @@ def _ailing(situation: Situation, touched: Set[Slot]) -> tuple[str, ...]:
         f"{found.label} is {'restarted again and again' if found.state == 'restarting' else 'unhealthy'}"
         for found in there
         if (found.service, found.slot) in wanted and (found.state == "restarting" or found.health == "unhealthy")
+    )
+
+
+def _volumes_that_shrink(situation: Situation) -> tuple[str, ...]:
+    """Volumes whose size in the file is less than what they have, as that of an earlier revision may be."""
+    wanted = situation.wanted.volumes if situation.wanted else {}
+    there = {volume.name: volume.size_bytes or 0 for host in situation.hosts for volume in host.volumes}
+    return tuple(
+        f"volumes.{key}.x-size: {volume.name} holds {human(there[volume.name])} and stays so: a volume never shrinks"
+        for key, volume in wanted.items()
+        if volume.size is not None and there.get(volume.name, 0) > volume_size(volume.size)
     )
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from stampede.errors import BadInput
 
-KEY = "stampede.volume"  # a label: what the stack file calls the volume
 # What dockerd accepts as the name of a volume (volume/local: RestrictedNamePattern), within what a directory can hold.
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _LONGEST = 200

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from stampede.frozen import Frozen
+from stampede.volumes.labels import KEEP
 from stampede.volumes.models import PoolStatus, Snapshot
 from stampede.volumes.names import order_of
 from stampede.volumes.room import HARD_WATERMARK, SOFT_WATERMARK
-
-KEEP = "stampede.keep"  # a label: a snapshot that something else still needs, such as a backup of the next one
 
 
 class Dropped(Frozen):

@@ -26,6 +26,7 @@ from stampede.results import artifact_body, artifact_type, encode
 AUTH = "admin:secret"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 BLOCK_NAME = re.compile(r"[a-z0-9-]+")
+SECRET_FIELDS = {"content", "access_key", "secret_key", "session_token", "recovery_key", "master_key"}
 
 Json = dict[str, Any]
 Play = Callable[[Json], Any]
@@ -83,7 +84,7 @@ class FakePrefect:
         self.every_run_has: list[Json] = []
         self.documents: dict[str, Json] = {}
         self.variables: dict[str, Json] = {}
-        self.types = {"stampede-candidate", "stampede-revision", "stampede-host-report"}
+        self.types = {"stampede-candidate", "stampede-revision", "stampede-host-report", "stampede-store"}
         self.requests: list[str] = []
         self.claim_after_s = 0.0
         self.take_s = 0.0
@@ -136,6 +137,8 @@ class FakePrefect:
             ],
             "POST /block_documents/": self._create_document,
             "POST /block_documents/filter": self._find_documents,
+            "PATCH /block_documents/(.+)": self._update_document,
+            "DELETE /block_documents/(.+)": self._delete_document,
             "POST /variables/": self._create_variable,
             "POST /variables/filter": lambda body: _page(list(self.variables.values()), body),
             "GET /variables/name/([^/]+)": self._read_variable,
@@ -202,6 +205,8 @@ class FakePrefect:
         if "parent_flow_run_id" in asked:
             return []
         found = list(self.runs.values())
+        if "flows" in body:
+            found = [run for run in found if run.flow in body["flows"]["name"]["any_"]]
         if "tags" in asked:
             found = [run for run in found if set(asked["tags"]["all_"]) <= set(run.tags)]
         if "id" in asked:
@@ -253,6 +258,16 @@ class FakePrefect:
         found = [each for key, each in sorted(self.documents.items()) if key.partition("/")[0] in slugs]
         return _page([_shown(each, body["include_secrets"]) for each in found], body)
 
+    def _update_document(self, body: Json, key: str) -> None:
+        if key not in self.documents:
+            raise Refusal(404, "Block document not found")
+        before = self.documents[key]["data"] if body["merge_existing_data"] else {}
+        self.documents[key]["data"] = {**before, **body["data"]}
+
+    def _delete_document(self, _: Json, key: str) -> None:
+        if self.documents.pop(key, None) is None:
+            raise Refusal(404, "Block document not found")
+
     def _create_variable(self, body: Json) -> Json:
         if body["name"] in self.variables:
             raise Refusal(409, "A variable with this name already exists")
@@ -279,7 +294,7 @@ def _page(found: list[Json], body: Json) -> list[Json]:
 
 def _shown(document: Json, secrets: bool) -> Json:
     data = document["data"]
-    hidden = {**data, "content": "********"} if "content" in data and not secrets else data
+    hidden = {name: "********" if name in SECRET_FIELDS and not secrets else value for name, value in data.items()}
     return {**document, "data": hidden}
 
 
@@ -294,6 +309,9 @@ class _Requests(BaseHTTPRequestHandler):
         self._serve()
 
     def do_POST(self) -> None:
+        self._serve()
+
+    def do_PATCH(self) -> None:
         self._serve()
 
     def do_DELETE(self) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stampede.errors import BadInput, Foreign, Refused, UnknownName
+from stampede.errors import BadInput, Foreign, InUse, Refused, UnknownName
+from stampede.volumes.labels import REPLACED_BY
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -150,7 +151,7 @@ class FakeVolumePool:
             self._refuse_busy(volume)
             safety = safety or snapshot_id(self._now(), self._snapshots[volume])
             self.mounted.discard(volume)
-            self._take(volume, safety, False, [volume], {"stampede.replaced-by": snapshot})
+            self._take(volume, safety, False, [volume], {REPLACED_BY: snapshot})
             shutil.rmtree(self._data(volume))
             shutil.copytree(self._kept(source), self._data(volume))
         self.mounted.add(volume)
@@ -258,7 +259,7 @@ class FakeVolumePool:
 
     def _refuse_busy(self, volume: str) -> None:
         if volume in self.busy:
-            raise Refused(f"{volume} is in use")
+            raise InUse(f"{volume} is in use")
 
     def _sizes(self) -> list[int]:
         return [*(one.size_bytes for one in self._records.values()), *self._coming.values()]

@@ -27,15 +27,25 @@ _CANARY = "canary"
 
 @dataclass
 class SeaweedFS:
-    """`folder` holds everything of it."""
+    """`folder` holds everything of it. With a `certificate` it also speaks https; one file with its key."""
 
     folder: Path
-    ports: list[int] = field(default_factory=lambda: free_ports(8))
+    certificate: Path | None = None
+    ports: list[int] = field(default_factory=lambda: free_ports(10))
     _process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.ports[0]}"
+
+    @property
+    def secure_endpoint(self) -> str:
+        return f"https://127.0.0.1:{self.ports[8]}"
+
+    @property
+    def metrics(self) -> str:
+        """What it has counted, in the format of Prometheus."""
+        return f"http://127.0.0.1:{self.ports[9]}/metrics"
 
     def address(self, bucket: str, prefix: str = "", **changed: object) -> S3Address:
         known: dict[str, object] = {"access_key": ACCESS_KEY, "secret_key": SecretStr(SECRET_KEY)}
@@ -59,12 +69,15 @@ class SeaweedFS:
         (self.folder / "s3.json").write_text(
             json.dumps({"identities": [{"name": "lab", "credentials": keys, "actions": rights}]})
         )
-        s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = self.ports
+        s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, https, metrics = self.ports
         program = shutil.which("weed") or str(Path(sysconfig.get_path("scripts")) / "weed")
         argv = [program, "server", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
         argv += [f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-master.port={master}", "-s3.port.iceberg=0"]
         argv += [f"-master.port.grpc={master_grpc}", f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}"]
         argv += [f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}", f"-s3.config={self.folder}/s3.json"]
+        if self.certificate is not None:
+            argv += [f"-s3.port.https={https}", f"-s3.cert.file={self.certificate}", f"-s3.key.file={self.certificate}"]
+        argv += [f"-metricsPort={metrics}", "-metricsIp=127.0.0.1"]
         argv += ["-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", "-volume.max=2000", "-master.telemetry=false"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=self.folder)
@@ -105,9 +118,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running_seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
+def running_seaweedfs(folder: Path, certificate: Path | None = None) -> Iterator[SeaweedFS]:
     """A server while the context is open."""
-    server = SeaweedFS(folder)
+    server = SeaweedFS(folder, certificate)
     server.start()
     try:
         yield server

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stampede.backup.honoured import Honoured
 from stampede.blocks.object_store import S3Store
-from stampede.blocks.object_store.probe import Honoured, probe
+from stampede.blocks.object_store.probe import probe
 from stampede.blocks.object_store.s3 import s3_client
 from tests.lab.seaweedfs import SeaweedFS
 

@@ -12,8 +12,17 @@ import pytest
 from pydantic import SecretStr
 
 from stampede.blocks.object_store import S3Address, S3Store
-from stampede.errors import BucketMissing, ClockSkew, Damaged, StoreUnavailable, WrongCredentials, WrongRegion
+from stampede.errors import (
+    BucketMissing,
+    ClockSkew,
+    Damaged,
+    StoreRefused,
+    StoreUnavailable,
+    WrongCredentials,
+    WrongRegion,
+)
 from tests.conftest import pick_port
+from tests.lab.certificate import write_certificate
 from tests.lab.seaweedfs import SeaweedFS
 
 pytestmark = pytest.mark.functional
@@ -49,6 +58,26 @@ def test_a_missing_bucket_says_so_and_is_no_missing_object(seaweedfs: SeaweedFS)
 def test_an_endpoint_where_nothing_listens_is_unavailable_and_says_for_how_long() -> None:
     with pytest.raises(StoreUnavailable, match=r"did not answer for .* \(check its address"):
         S3Store(address(pick_port()), patience_s=0.5).put("a", b"x")
+
+
+def test_a_server_with_a_certificate_of_its_own_is_trusted_by_its_ca_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("weed")
+    certificate = write_certificate(folder / "certificate")
+    server = SeaweedFS(folder, certificate)
+    server.start()
+    try:
+        plain = server.address(server.bucket())
+        secure = plain.model_copy(update={"endpoint": server.secure_endpoint})
+        with pytest.raises(StoreRefused, match="not trusted"):
+            S3Store(secure).put("a", b"x")
+        store = S3Store(secure.model_copy(update={"ca_file": str(certificate)}))
+        store.put("a", b"x" * 3_000_000)
+        assert store.get("a", 2_999_000) == b"x" * 1000
+        store.close()
+    finally:
+        server.kill()
 
 
 class Scripted(BaseHTTPRequestHandler):

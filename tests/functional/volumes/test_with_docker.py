@@ -21,8 +21,8 @@ from stampede.blocks.volumes.guard import relieve
 from stampede.errors import Refused
 from stampede.places import Places
 from stampede.planning.identity import CLUSTER
+from stampede.volumes.labels import KEEP
 from stampede.volumes.models import FoundManagedVolume
-from stampede.volumes.relief import KEEP
 from stampede.volumes.room import MIB
 from tests.lab.images import ensure_busybox
 from tests.lab.pools import running_pool, wanted

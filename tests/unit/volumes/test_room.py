@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stampede.errors import BadInput, Refused
+from stampede.volumes.labels import KEEP
 from stampede.volumes.models import PoolSettings, PoolStatus, Snapshot
-from stampede.volumes.relief import KEEP, relief
+from stampede.volumes.relief import relief
 from stampede.volumes.room import GIB, MIB, human, pool_size, pressure, refuse_too_much, room, volume_size
 from stampede.volumes.stall import predicted_stall_s, refuse_long_stall
 

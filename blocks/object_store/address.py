@@ -1,0 +1,31 @@
+"""Where an object store is, and how to log in."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from stampede.frozen import Frozen
+
+
+class S3Address(Frozen):
+    """Where a store is and how to log in. Without `endpoint` it is Amazon's of that region."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    access_key: str
+    secret_key: SecretStr
+    session_token: SecretStr | None = None
+    ca_file: str | None = None  # whom to trust instead of this host's own certificate authorities
+    conditional_put: bool = True  # False for a server that ignores If-None-Match: then only one host may write
+
+    def __str__(self) -> str:
+        at = f" at {self.endpoint}" if self.endpoint else ""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + at
+
+    @property
+    def url(self) -> str:
+        """The endpoint, with its default."""
+        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return (self.endpoint or f"https://s3.{self.region}.{domain}").rstrip("/")

@@ -1,0 +1,23 @@
+"""Which snapshots of a volume go, by what its stack file keeps. Pure, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stampede.retention import Item, Retention, decide
+from stampede.volumes.labels import KEEP, TAKEN_BY
+from stampede.volumes.models import Snapshot
+from stampede.volumes.relief import Dropped
+
+BEFORE_DEPLOYS = Retention(last=5)
+
+
+def surplus(snapshots: Iterable[Snapshot], rule: Retention, taken_by: str) -> tuple[Dropped, ...]:
+    """Of the snapshots that were taken this way, those that the rule does not keep and nothing else needs."""
+    own = {one.id: one for one in snapshots if one.labels.get(TAKEN_BY) == taken_by and KEEP not in one.labels}
+    decisions = decide((Item(one.id, one.created) for one in own.values()), rule)
+    return tuple(
+        Dropped(volume=own[each.item.id].volume, snapshot=each.item.id, reason=each.reasons[0])
+        for each in decisions
+        if not each.keep
+    )
