@@ -14,6 +14,7 @@ from stampede.errors import Refused, StampedeError, UnknownName
 from stampede.frozen import Frozen
 from stampede.notify.models import NOTIFICATION_TYPE, Notification
 from stampede.notify.rules import SCHEDULED, TEST_EVENT, rules, tag_of, test_resource
+from stampede.planning.schedules import BACKUP_FLOW
 
 ANSWER_WITHIN_S = 60.0
 _ENDS = {"executed": "prefect.automation.action.executed", "failed": "prefect.automation.action.failed"}
@@ -130,7 +131,7 @@ class Notifications:
                 self._emit(SCHEDULED, f"stampede.stack.{stack}", stack)
 
     def _with_backups(self) -> Iterator[str]:
-        found = self._api.pages("/deployments/filter", {"flows": {"name": {"any_": ["backup-stack"]}}})
+        found = self._api.pages("/deployments/filter", {"flows": {"name": {"any_": [BACKUP_FLOW]}}})
         for deployment in found:
             if any(schedule.get("active") for schedule in deployment.get("schedules") or ()):
                 yield deployment["name"]

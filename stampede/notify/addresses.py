@@ -43,7 +43,7 @@ def mail_address(to: str, smtp: str, sender: str) -> str:
     for mailbox in (*to.split(","), sender):
         name, _, domain = mailbox.strip().partition("@")
         if not name or "." not in domain:
-            raise BadInput(f"{mailbox!r} is no mail address", "such as ops@example.com")
+            raise BadInput(f"{mailbox!r} is no mail address", "such as ops@example.com; --from says whom it is from")
     words = {"from": sender, "to": to, "name": "Stampede", "mode": "insecure", "format": "text"}
     return f"mailto://{host}:{port}/?{urlencode(words, quote_via=quote)}"
 

@@ -29,10 +29,10 @@ _FAILED = """{{ event.payload.message }}
 _CHANGE_FAILED = f"{_FAILED}What served before goes on serving. stampede history -p {{{{ event.resource.name }}}}"
 _DATA_FAILED = f"{_FAILED}stampede backup ls {{{{ event.resource.name }}}}"
 _OVERDUE = """\
-{% set then = event.occurred.strftime("%Y-%m-%d %H:%M") + " UTC" %}\
-{% if event.event == "stampede.backup.finished" %}The last good backup ended at {{ then }}.
-{% else %}No backup has been good since they were set up at {{ then }}.
-{% endif %}What to do: stampede backup run {{ event.resource.name }}, and see whether its host's worker runs. \
+{% if event.event == "stampede.backup.finished" %}The last good one ended at \
+{{ event.occurred.strftime("%Y-%m-%d %H:%M") }} UTC.
+{% endif %}What to do: stampede backup ls {{ event.resource.name }} shows which there are, stampede backup run \
+{{ event.resource.name }} makes one. See whether its host's worker runs.
 This is said once, until there is a good one."""
 _DIED = """{{ event.payload.instance }} on {{ event.payload.host }} ended with exit code \
 {{ event.payload.exit_code }}, not for the first time.

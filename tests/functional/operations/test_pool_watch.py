@@ -14,8 +14,8 @@ from docker.models.containers import Container
 
 from stampede.blocks.volumes import ImagePool
 from stampede.planning.identity import CLUSTER
-from stampede.volumes.models import Snapshot
 from stampede.volumes.labels import KEEP
+from stampede.volumes.models import Snapshot
 from stampede.volumes.room import MIB
 from tests.functional.operations.conftest import Site, until
 from tests.lab.images import ensure_busybox
