@@ -41,6 +41,7 @@ from stampede.blocks.object_store import S3Store
 from stampede.errors import StampedeError
 
 _PROGRESS_EVERY_S = 0.5
+_CANCELLED_WITHIN_S = 5.0
 
 
 class _Progress:
@@ -58,7 +59,7 @@ class _Progress:
 
 def main() -> int:
     cancelled = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: cancelled.set())
+    signal.signal(signal.SIGTERM, lambda number, frame: _cancel(cancelled))
     threading.Thread(target=_end_with_listener, daemon=True).start()
     job = JOBS.validate_json(sys.stdin.buffer.read())
     try:
@@ -68,6 +69,17 @@ def main() -> int:
         return error.exit_code
     _say({"answer": ANSWERS[job.verb].dump_python(answer, mode="json")})
     return 0
+
+
+def _cancel(cancelled: threading.Event) -> None:
+    """What is under way ends within seconds, also when it waits for a server that does not answer.
+
+    To be killed anywhere does no harm: what runs next begins with that.
+    """
+    cancelled.set()
+    killing = threading.Timer(_CANCELLED_WITHIN_S, os._exit, [128 + signal.SIGTERM])
+    killing.daemon = True
+    killing.start()
 
 
 def _end_with_listener() -> None:
@@ -83,7 +95,7 @@ def _end_with_listener() -> None:
 
 def _do(job: Job, cancelled: threading.Event) -> Answer:
     access, progress = job.access, _Progress()
-    store = S3Store(access.address, cancelled=cancelled)
+    store = S3Store(access.address, lock=access.lock, cancelled=cancelled)
     keys = Keys(access.repository, bytes.fromhex(access.master_key.get_secret_value()))
     match job:
         case BackupJob():
@@ -111,7 +123,9 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
             grace = timedelta(seconds=job.grace_s)
             return prune(store, keys, job.volume, job.rule, pinned=job.pinned, grace=grace, dry_run=job.dry_run)
         case ListJob():
-            return backups(store, keys, job.volume) if job.volume else catalogue(store, keys)
+            if job.volume:
+                return backups(store, keys, job.volume, with_lost=job.with_lost)
+            return catalogue(store, keys, with_lost=job.with_lost)
 
 
 def _say(line: dict[str, Any]) -> None:

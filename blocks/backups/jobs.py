@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 from stampede.backup.catalogue import Listed
 from stampede.backup.prune import PruneReport
 from stampede.backup.restore import RestoreReport
+from stampede.backup.store import Lock
 from stampede.backup.verify import Level, VerifyReport
 from stampede.backup.writer import BackupReport
 from stampede.blocks.backups.place import Place
@@ -20,11 +21,12 @@ from stampede.retention import Retention
 
 
 class RepositoryAccess(Frozen):
-    """A bucket and the opened repository in it. `master_key` (hex) opens everything."""
+    """A bucket and the opened repository in it. `master_key` (hex) opens everything. `lock` is for what is written."""
 
     address: S3Address
     repository: str
     master_key: SecretStr
+    lock: Lock | None = None
 
     @field_serializer("address", "master_key", when_used="json")
     def _revealed(self, value: S3Address | SecretStr) -> Any:
@@ -84,11 +86,12 @@ class PruneJob(Frozen):
 
 
 class ListJob(Frozen):
-    """Backups of one volume, or of all."""
+    """Backups of one volume, or of all; those that are lost as well if asked for."""
 
     verb: Literal["list"] = "list"
     access: RepositoryAccess
     volume: str | None = None
+    with_lost: bool = False
 
 
 class ServeJob(Frozen):
@@ -99,6 +102,17 @@ class ServeJob(Frozen):
     place: Place
     backup: int | None = None
     patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
+
+
+class BringJob(Frozen):
+    """Bring a backup into `folder`, where a volume arrives, and serve it there until it is unmounted."""
+
+    access: RepositoryAccess
+    volume: str
+    backup: int
+    folder: Path
+    most_bytes: int
+    patience_s: float = 60.0
 
 
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob

@@ -11,8 +11,8 @@ from typing import Any
 from stampede.frozen import Frozen
 from stampede.notify.models import Notification, age_in_words
 
-CHANGES = ("deploy", "scale", "rollback", "restart", "remove", "adopt")
-DATA = ("backup", "verify", "drill", "prune", "restore", "snapshot")
+CHANGES = ("deploy", "scale", "rollback", "restart", "remove", "adopt", "eject")
+DATA = ("backup", "verify", "drill", "prune", "restore", "snapshot", "clone", "resize")
 TEST_EVENT = "stampede.notify.test"
 SCHEDULED, UNSCHEDULED = "stampede.backup.scheduled", "stampede.backup.unscheduled"
 QUIET_S = 3600.0  # out of memory and full pools are told once an hour at most
@@ -139,7 +139,7 @@ def _backup_missing(stacks: str, age_s: float) -> Rule:
     return Rule(
         about="a backup is missing",
         after=("stampede.backup.finished", SCHEDULED),
-        expect=("stampede.backup.finished", "stampede.remove.finished", UNSCHEDULED),
+        expect=("stampede.backup.finished", "stampede.remove.finished", "stampede.eject.finished", UNSCHEDULED),
         proactive=True,
         within_s=age_s,
         for_each=(_ID,),
