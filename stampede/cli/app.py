@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from stampede.cli import (
+    backups,
     changing,
     following,
     leaving,
@@ -65,6 +66,7 @@ app.add_typer(snapshots.snapshot_app, name="snapshot")
 app.add_typer(notifying.notify_app, name="notify")
 app.add_typer(serving.server_app, name="server")
 app.add_typer(storing.store_app, name="store")
+app.add_typer(backups.backup_app, name="backup")
 
 
 def main() -> NoReturn:
