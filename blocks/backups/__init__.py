@@ -12,6 +12,7 @@ from stampede.blocks.backups.jobs import (
     PruneJob,
     RepositoryAccess,
     RestoreJob,
+    SpecJob,
     VerifyJob,
 )
 from stampede.blocks.backups.process import run_job
@@ -24,6 +25,7 @@ __all__ = [
     "PruneJob",
     "RepositoryAccess",
     "RestoreJob",
+    "SpecJob",
     "VerifyJob",
     "run_job",
 ]
