@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from prometheus_client.metrics_core import Metric
 
+from stampede.blocks.volumes import ImagePool
 from stampede.deployments.metrics import HostCollector
 from stampede.deployments.volume_metrics import backup_metrics, pool_metrics
+from stampede.errors import BackupError
 from stampede.places import Places
-from stampede.tasks.last_backups import forget_backups, note_backup, read_backups
+from stampede.tasks.last_backups import forget_backups, note_backup, noted, read_backups
+from stampede.tasks.this_host import ThisHost, instead_of_this_host
 from stampede.volumes.room import MIB
+from tests.fakes.docker import FakeDockerHost
+from tests.fakes.haproxy import FakeHAProxy
 from tests.fakes.volumes import FakeVolumePool
 from tests.lab.pools import wanted
 from tests.unit.operations.test_metrics import text_of
+
+
+@pytest.fixture
+def host(places: Places) -> Iterator[ThisHost]:
+    """A host whose own pool nobody has made yet."""
+    host = ThisHost(
+        name="h1",
+        cluster="lab",
+        places=places,
+        docker=FakeDockerHost(),
+        haproxy=FakeHAProxy(),
+        pool=ImagePool(places, "h1"),
+    )
+    with instead_of_this_host(host):
+        yield host
 
 
 def values(*metrics: Metric) -> dict[str, float]:
@@ -34,13 +57,13 @@ def test_a_pool_tells_how_full_it_is_and_what_each_volume_has(tmp_path: Path) ->
     assert said[f"stampede_volume_snapshots{of_volume}"] == said[f"stampede_volume_mounted{of_volume}"] == 1
 
 
-def test_a_host_without_a_pool_tells_nothing_of_one_and_gets_none(places: Places) -> None:
+def test_a_host_without_a_pool_tells_nothing_of_one_and_gets_none(host: ThisHost) -> None:
     assert text_of(*pool_metrics(None, ())) == []
     text = "".join(text_of(*HostCollector().collect()))
     assert "stampede_docker_up" in text
     assert "stampede_pool" not in text
-    assert not places.pool.exists()
-    assert not places.pool_file.exists()
+    assert not host.places.pool.exists()
+    assert not host.places.pool_file.exists()
 
 
 def test_a_failed_backup_leaves_when_one_was_last_good(places: Places) -> None:
@@ -57,6 +80,21 @@ def test_a_failed_backup_leaves_when_one_was_last_good(places: Places) -> None:
     assert said[f"stampede_drill_good_timestamp_seconds{of_uploads}"] == 150
     assert said[f"stampede_drill_data_age_seconds{of_uploads}"] == 50
     assert said['stampede_backup_good_timestamp_seconds{stack="shop",volume="db"}'] == 0
+
+
+def test_how_a_backup_ends_is_noted_unless_it_is_cancelled(host: ThisHost) -> None:
+    places = host.places
+    with noted("shop", "uploads", "backup") as measured:
+        measured.stored_bytes = 7
+    [good] = read_backups(places)
+    assert (good.succeeded, good.stored_bytes, good.last_good) == (True, 7, good.ended)
+    with pytest.raises(asyncio.CancelledError), noted("shop", "uploads", "backup"):
+        raise asyncio.CancelledError
+    assert read_backups(places) == (good,)
+    with pytest.raises(BackupError), noted("shop", "uploads", "backup"):
+        raise BackupError("no")
+    [failed] = read_backups(places)
+    assert (failed.succeeded, failed.stored_bytes, failed.last_good) == (False, 7, good.ended)
 
 
 def test_what_nobody_backs_up_any_more_is_forgotten(places: Places) -> None:
