@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import Literal
 
-from prefect.logging import get_logger
 from pydantic import TypeAdapter
 
 from stampede.control_plane.services import write_private
 from stampede.frozen import Frozen
 from stampede.places import Places
-from stampede.tasks.this_host import this_host
 
 FILE = "last-backups.json"
 Proof = Literal["backup", "verify", "drill"]
@@ -68,8 +62,8 @@ def note_backup(
     """Afterwards metrics tell of this one; a failed one leaves when one was last good, and what that one stored.
 
     To be called once per volume (its key in the file, `uploads`) when a backup, a verification or a drill of it has
-    ended, well or not, also one that changed nothing; not when it was cancelled, nor for a dry run: `noted` does that,
-    on the host whose metrics are to tell. Beside it go the events `stampede.backup|verify|drill.finished|failed`.
+    ended, well or not, also one that changed nothing; not when it was cancelled, nor for a dry run: `noting.noted` does
+    that, on the host whose metrics are to tell. Beside it go the events `stampede.backup|verify|drill.finished|failed`.
     Raises: OSError, which must not hide how the backup ended.
     """
     with _writing:
@@ -88,47 +82,6 @@ def note_backup(
             data_age_s=data_age_s if succeeded else before and before.data_age_s,
         )
         _write(places, (*known.values(), latest))
-
-
-@dataclass
-class Measured:
-    """What is known of a backup or drill that ended well; see LastBackup."""
-
-    stored_bytes: int | None = None
-    logical_bytes: int | None = None
-    data_age_s: float | None = None
-
-
-@contextmanager
-def noted(stack: str, volume: str, proof: Proof) -> Iterator[Measured]:
-    """How what happens inside ends is noted on this host, unless it is cancelled. What is measured is put into it."""
-    began, measured = time.time(), Measured()
-    try:
-        yield measured
-    except Exception:
-        _note(stack, volume, proof, began, Measured(), succeeded=False)
-        raise
-    _note(stack, volume, proof, began, measured, succeeded=True)
-
-
-def _note(stack: str, volume: str, proof: Proof, began: float, measured: Measured, *, succeeded: bool) -> None:
-    ended = time.time()
-    places, duration_s = this_host().places, round(ended - began, 3)
-    try:
-        note_backup(
-            places,
-            stack,
-            volume,
-            proof=proof,
-            ended=ended,
-            succeeded=succeeded,
-            duration_s=duration_s,
-            **asdict(measured),
-        )
-    except OSError as error:  # a full disk must not hide how the backup itself ended
-        get_logger("stampede.backups").warning(
-            "metrics do not know of the %s of %s/%s: %s", proof, stack, volume, error
-        )
 
 
 def forget_backups(places: Places, stack: str, volume: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from prometheus_client.metrics_core import Metric
 from stampede.blocks.volumes import ImagePool
 from stampede.deployments.metrics import HostCollector
 from stampede.deployments.volume_metrics import backup_metrics, pool_metrics
-from stampede.errors import BackupError
 from stampede.places import Places
-from stampede.tasks.last_backups import forget_backups, note_backup, noted, read_backups
+from stampede.tasks.last_backups import forget_backups, note_backup, read_backups
 from stampede.tasks.this_host import ThisHost, instead_of_this_host
 from stampede.volumes.room import MIB
 from tests.fakes.docker import FakeDockerHost
@@ -80,21 +78,6 @@ def test_a_failed_backup_leaves_when_one_was_last_good(places: Places) -> None:
     assert said[f"stampede_drill_good_timestamp_seconds{of_uploads}"] == 150
     assert said[f"stampede_drill_data_age_seconds{of_uploads}"] == 50
     assert said['stampede_backup_good_timestamp_seconds{stack="shop",volume="db"}'] == 0
-
-
-def test_how_a_backup_ends_is_noted_unless_it_is_cancelled(host: ThisHost) -> None:
-    places = host.places
-    with noted("shop", "uploads", "backup") as measured:
-        measured.stored_bytes = 7
-    [good] = read_backups(places)
-    assert (good.succeeded, good.stored_bytes, good.last_good) == (True, 7, good.ended)
-    with pytest.raises(asyncio.CancelledError), noted("shop", "uploads", "backup"):
-        raise asyncio.CancelledError
-    assert read_backups(places) == (good,)
-    with pytest.raises(BackupError), noted("shop", "uploads", "backup"):
-        raise BackupError("no")
-    [failed] = read_backups(places)
-    assert (failed.succeeded, failed.stored_bytes, failed.last_good) == (False, 7, good.ended)
 
 
 def test_what_nobody_backs_up_any_more_is_forgotten(places: Places) -> None:
