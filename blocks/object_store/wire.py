@@ -6,23 +6,21 @@ boto3 would do, but takes half a second to start, as long as a small backup, and
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
-from urllib3.exceptions import ProtocolError
+from urllib3 import PoolManager, ProxyManager, Timeout
 
 from stampede.blocks.object_store.address import S3Address
 from stampede.blocks.object_store.signing import path_of, query_of, signed
+from stampede.blocks.object_store.stalls import Stalls
 
 _TIMEOUT = Timeout(connect=10, read=60)
 _CONNECTIONS = 16
 _PIECE = 1 << 20
-_SLOWEST, _LENIENT_S = 1 << 10, 60.0  # bytes per second, once so many seconds have passed
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Body = bytes | bytearray
@@ -46,6 +44,7 @@ class Wire:
         self._host = (parts.hostname or "") if plain_port else parts.netloc.rpartition("@")[2]
         self._base = parts.path
         self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._stalls = Stalls()
         self._pool = _pool(parts.scheme, parts.hostname or "", address.ca_file)
 
     def ask(
@@ -76,10 +75,13 @@ class Wire:
             decode_content=False,
             preload_content=False,
         )
-        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, _content(answer))
+        with self._stalls.ended(answer):
+            content = answer.data
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, content)
 
     def close(self) -> None:
         """Afterwards it has no connection open."""
+        self._stalls.close()
         self._pool.clear()
 
 
@@ -89,26 +91,6 @@ def _pool(scheme: str, host: str, ca_file: str | None) -> PoolManager:
     if proxy:
         return ProxyManager(proxy, maxsize=_CONNECTIONS, block=True, ssl_context=context)
     return PoolManager(maxsize=_CONNECTIONS, block=True, ssl_context=context)
-
-
-def _content(answer: BaseHTTPResponse) -> bytes:
-    """All that the server sends, as long as that is not next to nothing: no time limit would ever end it.
-
-    Raises: urllib3.exceptions.HTTPError.
-    """
-    began, size, pieces = time.monotonic(), 0, list[bytes]()
-    try:
-        while piece := answer.read1(_PIECE):
-            pieces.append(piece)
-            size += len(piece)
-            waited = time.monotonic() - began
-            if size < _SLOWEST * (waited - _LENIENT_S):
-                raise ProtocolError(f"only {size} bytes came in {waited:.0f} s")
-    except BaseException:
-        answer.close()
-        raise
-    answer.release_conn()
-    return b"".join(pieces)
 
 
 def _pieces(body: Body) -> Iterator[memoryview]:

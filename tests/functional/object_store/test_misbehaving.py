@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from urllib3 import Timeout
 
-from stampede.blocks.object_store import S3Address, S3Store, wire
+from stampede.blocks.object_store import S3Address, S3Store, stalls, wire
 from stampede.errors import ClockSkew, StoreUnavailable, WrongRegion
 from tests.lab.misbehaving import Behaviour, Proxy, misbehaving
 from tests.lab.seaweedfs import SeaweedFS
@@ -48,7 +48,9 @@ def through(proxy: Proxy, seaweedfs: SeaweedFS) -> Iterator[Through]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for longer than a second or two."""
     monkeypatch.setattr(wire, "_TIMEOUT", Timeout(connect=1, read=1))
-    monkeypatch.setattr(wire, "_LENIENT_S", 2.0)
+    monkeypatch.setattr(stalls, "_LENIENT_S", 2.0)
+    monkeypatch.setattr(stalls, "_SLOWEST", 10 * MIB)
+    monkeypatch.setattr(stalls, "_LOOK_EVERY_S", 0.2)
 
 
 @pytest.mark.parametrize("verb", ["PUT", "GET", "HEAD", "POST"])
