@@ -82,6 +82,14 @@ class Stores:
             raise UnknownName(f"there is no store {name}", "stampede store ls lists them") from error
         return StampedeStore(**found.data)
 
+    async def names(self) -> list[str]:
+        """Of those that are ready, sorted."""
+        try:
+            found = await self._client.read_block_documents_by_type(STORE_TYPE, include_secrets=False)
+        except ObjectNotFound:  # nobody has ever registered the type
+            return []
+        return sorted(str(each.name) for each in found if each.data.get("ready"))
+
     async def update(self, name: str, **fields: Any) -> None:
         """Afterwards the store has these fields, and the others as they were. Raises: UnknownName."""
         try:

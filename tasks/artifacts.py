@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from prefect.artifacts import acreate_markdown_artifact
 
+from stampede.backup.views import BackupsVerified, StackBackedUp
 from stampede.errors import StampedeError
 from stampede.planning.changes import Change, Outcome, Plan
+from stampede.volumes.room import human
 from stampede.volumes.views import SnapshotsTaken
 
 MOST_OF_A_MESSAGE = 2000
@@ -47,6 +49,42 @@ async def publish_snapshots(taken: SnapshotsTaken) -> None:
         key=f"snapshots-{_key(taken.stack)}",
         markdown="\n".join(lines),
         description=f"Snapshots of the volumes of {taken.stack}.",
+    )
+
+
+async def publish_backups(done: StackBackedUp) -> None:
+    """Afterwards the run shows which backups it made, and what they cost."""
+    lines = [f"### Backups of {done.stack}", "", "| volume | backup | in | holds | changed | sent | took |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| {one.volume} | {one.backup} | {one.store} | {human(one.logical_bytes)} | {human(one.changed_bytes)}"
+        f" | {human(one.uploaded_bytes)} | {one.duration_s:.1f} s |"
+        for one in done.volumes
+    ]
+    lines += ["", *(f"- **warning** {warning}" for warning in done.warnings)]
+    await acreate_markdown_artifact(
+        key=f"backups-{_key(done.stack)}",
+        markdown="\n".join(lines),
+        description=f"Backups of the volumes of {done.stack}.",
+    )
+
+
+async def publish_verification(found: BackupsVerified) -> None:
+    """Afterwards the run shows what was looked at, and every bad object with the backups that it damages."""
+    lines = [f"### Backups of {found.stack}: {found.checked_backups} looked at, {human(found.checked_bytes)} read", ""]
+    if found.bad:
+        lines += ["| object | bytes | what | damages |", "|---|---|---|---|"]
+        lines += [
+            f"| {one.object} | {one.start}–{one.end} | {one.what} |"
+            f" {', '.join(f'{one.volume}@{backup}' for backup in one.backups)} |"
+            for one in found.bad
+        ]
+    else:
+        lines += ["All is as it was written."]
+    await acreate_markdown_artifact(
+        key=f"verification-{_key(found.stack)}",
+        markdown="\n".join(lines),
+        description=f"Whether the backups of {found.stack} are as they were written.",
     )
 
 

@@ -41,6 +41,12 @@ async def read_store(store: str) -> StampedeStore:
         return await Stores(client).read(store)
 
 
+async def known_stores() -> list[str]:
+    """Names of all stores that are ready, sorted."""
+    async with get_client() as client:
+        return await Stores(client).names()
+
+
 async def store_for_backups(store: str) -> StampedeStore:
     """A store that backups may go to. Raises: UnknownName; Refused until its recovery key was confirmed once."""
     found = await read_store(store)

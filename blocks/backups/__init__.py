@@ -9,6 +9,7 @@ from stampede.blocks.backups.jobs import (
     PruneJob,
     RepositoryAccess,
     RestoreJob,
+    SpecJob,
     VerifyJob,
 )
 from stampede.blocks.backups.opened import OpenedBackup, opened_backup
@@ -25,6 +26,7 @@ __all__ = [
     "PruneJob",
     "RepositoryAccess",
     "RestoreJob",
+    "SpecJob",
     "VerifyJob",
     "clear_opened",
     "copy_out",

@@ -92,6 +92,15 @@ class VolumePool(Protocol):
         """
         ...
 
+    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+        """A snapshot whose content comes from elsewhere, such as a backup: the path at which its image is to be put.
+
+        After the context the volume has this snapshot; if it raises or is killed, it does not. Other verbs go on
+        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool is
+        too full for another one.
+        """
+        ...
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         """Afterwards the volume has the content of its snapshot, and is mounted. Its size stays what it is.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from stampede.blocks.volumes.freezing import thaw_all
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.images import Images
 from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, move, persist, remove_tree, write
+from stampede.blocks.volumes.received import received
 from stampede.blocks.volumes.recovery import finish_restore, fit, settle
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
@@ -158,6 +159,9 @@ class ImagePool:
         finally:
             remove_tree(making)
             os.close(claim)
+
+    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+        return received(self._layout, coming, self._changing, lambda: self._status().pressure)
 
     def begin_arrival(self, new: WantedVolume, source: str) -> Path:
         """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from stampede.cli import changing, following, reaching, serving, showing, snapshots, storing, volumes
+from stampede.cli import backups, changing, following, leaving, reaching, serving, showing, snapshots, storing, volumes
 from stampede.cli.closed_output import Commands, OutputClosed, end_by_sigpipe
 from stampede.cli.groups import spread
 from stampede.errors import StampedeError
@@ -41,6 +41,7 @@ for command in (
     changing.down,
     showing.history,
     changing.adopt,
+    leaving.eject,
     following.follow,
     following.cancel,
     following.unlock,
@@ -52,6 +53,7 @@ app.add_typer(volumes.volume_app, name="volume")
 app.add_typer(snapshots.snapshot_app, name="snapshot")
 app.add_typer(serving.server_app, name="server")
 app.add_typer(storing.store_app, name="store")
+app.add_typer(backups.backup_app, name="backup")
 
 
 def main() -> NoReturn:

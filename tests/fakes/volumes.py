@@ -137,6 +137,25 @@ class FakeVolumePool:
             self._coming.pop(new.name, None)
             image.unlink()
 
+    @contextmanager
+    def receive_snapshot(self, coming: Snapshot) -> Iterator[Path]:
+        self._known(coming.volume)
+        image = self._root / "making" / f"{coming.volume}@{coming.id}"
+        if coming.id in self._snapshots[coming.volume] or image.parent.joinpath(f"{image.name}.comes").exists():
+            raise Refused(f"{coming.volume} has a snapshot {coming.id} already")
+        if self._status().pressure != "none":
+            raise Refused("the pool is too full for another snapshot")
+        mark = image.with_name(f"{image.name}.comes")
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        try:
+            yield image
+            self._kept(coming).mkdir(parents=True)
+            self._snapshots[coming.volume][coming.id] = coming
+        finally:
+            mark.unlink()
+            image.unlink(missing_ok=True)
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.lab.installation import until
@@ -171,6 +173,20 @@ def test_snapshots_are_taken_on_schedule(stack: LabStack) -> None:
     assert len(stack.do("snapshot", "ls", stack.name).json) == 2  # the one taken by hand stays
 
 
+def test_missed_snapshots_are_caught_up_once(stack: LabStack) -> None:
+    policy = {"x-size": "32M", "x-snapshots": {"schedule": "monthly"}}
+    stack.up(database(), volumes={"data": policy})
+    deployment = stack.installation.read(f"/deployments/name/snapshot-stack/{stack.name}")["id"]
+    runs = []
+    for minutes in (40, 30, 20, 10):
+        due = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+        late = {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}
+        asked = {"parameters": {"volumes": ["data"], "scheduled": True}, "state": late}
+        runs.append(stack.installation.read(f"/deployments/{deployment}/create_flow_run", asked)["id"])
+    assert {stack.installation.wait_for_run(run)["state_type"] for run in runs} == {"COMPLETED"}
+    assert [s["taken_by"] for s in stack.do("snapshot", "ls", stack.name).json] == ["schedule"]
+
+
 def test_schedules_follow_the_file(stack: LabStack) -> None:
     def schedules(flow: str) -> list[tuple[str, object]]:
         found = stack.installation.read(f"/deployments/name/{flow}/{stack.name}")["schedules"]
@@ -190,3 +206,18 @@ def test_schedules_follow_the_file(stack: LabStack) -> None:
     stack.do("down")
     left = stack.installation.read("/deployments/filter", {"deployments": {"name": {"any_": [stack.name]}}})
     assert left == []
+
+
+def test_a_rollback_with_data_brings_back_what_the_revision_had(stack: LabStack) -> None:
+    policy = {"data": {"x-size": "32M", "x-snapshots": {"before_deploy": True}}}
+    stack.up(database(environment={"V": "1"}), volumes=policy)
+    write(stack, "of-the-first")
+    stack.up(database(environment={"V": "2"}), volumes=policy)
+    assert read(stack) == "of-the-first"
+    write(stack, "of-the-second")
+    did = stack.do("rollback", "--with-data", "--yes").json
+    assert did["revision"] == 1
+    assert read(stack) == "of-the-first"
+    assert {s["taken_by"] for s in stack.do("snapshot", "ls", stack.name).json} == {"deploy", "restore"}
+    said = stack.do("rollback", "2", "--with-data", "--yes", code=2).err
+    assert "there is no snapshot of the data that revision 2" in said
