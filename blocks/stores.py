@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
@@ -11,6 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import Field, SecretStr
 
 from stampede.backup.honoured import Honoured
+from stampede.backup.store import Lock
 from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.object_store import S3Address
 from stampede.documents import STORE_TYPE
@@ -31,6 +32,12 @@ class StampedeStore(Block):
     endpoint: str = Field(default="", description="Address of the server; empty for Amazon's of the region.")
     region: str = Field(default=DEFAULT_REGION, description="Region of the bucket.")
     ca_file: str = Field(default="", description="CA of the server's certificate: a file on every host.")
+    lock_mode: Literal["governance", "compliance"] = Field(
+        default="governance", description="Whom object lock binds: all without a right of their own, or all."
+    )
+    lock_days: float = Field(
+        default=0.0, description="For how many days no backup can be deleted after it was made; 0 for no object lock."
+    )
     access_key: SecretStr = Field(description="Id of the access key.")
     secret_key: SecretStr = Field(description="Its secret.")
     session_token: SecretStr = Field(default=SecretStr(""), description="For credentials that expire.")
@@ -65,7 +72,14 @@ class StampedeStore(Block):
     @property
     def access(self) -> RepositoryAccess:
         """What the process that backs up needs."""
-        return RepositoryAccess(address=self.address, repository=self.repository, master_key=self.master_key)
+        return RepositoryAccess(
+            address=self.address, repository=self.repository, master_key=self.master_key, lock=self.lock
+        )
+
+    @property
+    def lock(self) -> Lock | None:
+        """How what is written is locked."""
+        return Lock(mode=self.lock_mode, days=self.lock_days) if self.lock_days else None
 
 
 class Stores:

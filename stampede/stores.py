@@ -31,7 +31,7 @@ take over   the same, and this cluster goes on with the backups of the one that 
 class StoreView(Frozen):
     """A store, without what is secret. Not `ready`: adding it has not ended. `repository` and `origin` come with that.
 
-    `origin` is what this cluster is called in the backups that it makes there.
+    `origin` is what this cluster is called in the backups that it makes there; for `lock_days` they cannot be deleted.
     """
 
     name: str
@@ -46,6 +46,8 @@ class StoreView(Frozen):
     repository: str
     origin: str
     honoured: Honoured | None
+    lock_days: float = 0.0
+    compliance: bool = False
 
     @property
     def address(self) -> str:

@@ -80,6 +80,10 @@ async def meet_repository(store: str, honoured: Honoured) -> Met:
     found = await read_store(store)
     if not honoured.usable:
         raise Refused(f"{found.address} cannot keep backups: {honoured.follows[0]}", "choose another server")
+    if found.lock is not None and not honoured.object_lock:
+        raise Refused(
+            f"{found.address} does not lock objects", "make its bucket with object lock, or leave --lock-days"
+        )
     seen = found.model_copy(update={"honoured": honoured.model_dump()})
     keys, met = await in_thread(_meet, seen)
     fields = {"repository": met.repository, "origin": met.origin, "master_key": keys.master.hex(), "ready": True}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stampede.backup.recovery_key import new_recovery_key
+from stampede.backup.store import LONGEST_LOCK_DAYS, Lock
 from stampede.cli.aws_login import AwsSettings
 from stampede.cli.recovery_keys import STANDARD, key_in, write_key
 from stampede.cli.session import open_client, say
@@ -43,6 +44,19 @@ class Wanted:
     new: bool
     take_over: bool
     key_out: Path | None
+    lock_days: float | None = None
+    compliance: bool = False
+
+    @property
+    def lock(self) -> Lock | None:
+        """Raises: BadInput for a time that is none, and for options that do not go together."""
+        if self.lock_days is None:
+            if self.compliance:
+                raise BadInput("--compliance says whom a lock binds", "give --lock-days")
+            return None
+        if not 0 < self.lock_days <= LONGEST_LOCK_DAYS:
+            raise BadInput(f"nothing is locked for {self.lock_days:g} days", f"give 1 to {LONGEST_LOCK_DAYS}")
+        return Lock(mode="compliance" if self.compliance else "governance", days=self.lock_days)
 
     @property
     def joining(self) -> Joining:
@@ -70,6 +84,7 @@ class Wanted:
             endpoint=check_endpoint(endpoint) if endpoint else "",
             region=self.region or here.region or DEFAULT_REGION,
             ca_file=self.ca_file or "",
+            lock=self.lock,
             login=here.login(),
             joining=joining,
             recovery_key=key,

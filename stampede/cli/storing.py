@@ -37,6 +37,14 @@ def add(
     ca_file: Annotated[
         str | None, typer.Option("--ca-file", help="CA of the server's certificate: a path on every host.")
     ] = None,
+    lock_days: Annotated[
+        float | None,
+        typer.Option("--lock-days", help="Object lock: for so many days nobody can delete a backup.", metavar="DAYS"),
+    ] = None,
+    compliance: Annotated[
+        bool,
+        typer.Option("--compliance", help="With --lock-days: nobody at all, not even by a right of their own."),
+    ] = False,
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="Recovery key of the repository that is there; - is stdin.")
     ] = None,
@@ -58,7 +66,9 @@ def add(
     """
     from stampede.cli.stores import Wanted, add_store
 
-    wanted = Wanted(name, address, endpoint, region, profile, ca_file, key_file, new, take_over, key_out)
+    wanted = Wanted(
+        name, address, endpoint, region, profile, ca_file, key_file, new, take_over, key_out, lock_days, compliance
+    )
     add_store(wanted, server, as_json=as_json)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stampede.backup.honoured import Honoured
+from stampede.backup.store import Lock
 from stampede.client.api import PrefectApi
 from stampede.client.documents import Document, Documents
 from stampede.documents import STORE_TYPE
@@ -34,6 +35,7 @@ class NewStore:
     endpoint: str
     region: str
     ca_file: str
+    lock: Lock | None = None
     login: Login
     joining: Joining
     recovery_key: str = field(repr=False)
@@ -105,6 +107,8 @@ def _document(new: NewStore) -> dict[str, Any]:
         "endpoint": new.endpoint,
         "region": new.region,
         "ca_file": new.ca_file,
+        "lock_mode": new.lock.mode if new.lock else "governance",
+        "lock_days": new.lock.days if new.lock else 0.0,
         "access_key": new.login.access_key,
         "secret_key": new.login.secret_key,
         "session_token": new.login.session_token,
@@ -131,6 +135,8 @@ def _view(document: Document) -> StoreView:
         repository=data.get("repository") or "",
         origin=data.get("origin") or "",
         honoured=Honoured.model_validate(honoured) if honoured else None,
+        lock_days=data.get("lock_days") or 0.0,
+        compliance=data.get("lock_mode") == "compliance",
     )
 
 

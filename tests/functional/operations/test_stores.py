@@ -15,6 +15,7 @@ import pytest
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import open_repository
 from stampede.blocks.object_store import S3Store
+from stampede.blocks.object_store.s3 import s3_client
 from tests.functional.operations.conftest import Site
 from tests.lab.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS, free_ports
 
@@ -116,6 +117,23 @@ def refused(site: Site, name: str, address: str, *words: str | Path) -> tuple[in
     ended = site.stampede("store", "add", name, address, *words, check=False)
     assert stores(site) == before
     return ended.code, ended.err
+
+
+def test_a_store_locks_what_is_written_where_the_bucket_can(
+    site: Site, seaweedfs: SeaweedFS, name: str, address: str
+) -> None:
+    at = ("--endpoint", seaweedfs.endpoint)
+    code, said = refused(site, name, address, *at, "--lock-days", "10")
+    assert (code, "does not lock objects" in said) == (6, True)
+    code, said = refused(site, name, address, *at, "--lock-days", "0")
+    assert (code, "nothing is locked for 0 days" in said) == (2, True)
+    bucket = f"{seaweedfs.bucket()}-lock"
+    client = s3_client(seaweedfs.address(bucket))
+    client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    client.close()
+    told = site.told("store", "add", name, f"s3://{bucket}", *at, "--lock-days", "10", "--compliance")
+    assert told["store"] == name
+    assert (stores(site)[name]["compliance"], stores(site)[name]["lock_days"]) == (True, 10)
 
 
 def test_a_repository_that_is_there_is_not_made_anew(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:
