@@ -58,9 +58,9 @@ def listener() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def left_of_drills(stack: LabStack) -> list[str]:
-    label = {"label": f"{STACK}={stack.name}.drill"}
-    containers = [str(one.name) for one in stack.docker.containers.list(all=True, filters=label)]
-    networks = [str(one.attrs["Name"]) for one in stack.docker.networks.list(filters=label)]
+    label = f"{STACK}={stack.name}.drill"
+    containers = [str(one.name) for one in stack.docker.containers.list(all=True, filters={"label": label})]
+    networks = [str(one.attrs["Name"]) for one in stack.docker.networks.list(filters={"label": label})]
     pool = stack.installation.places.pool / "volumes"
     return [*containers, *networks, *(path.name for path in pool.glob(f"{stack.name}.drill*"))]
 
