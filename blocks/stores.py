@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
@@ -16,7 +16,7 @@ from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.object_store import S3Address
 from stampede.documents import STORE_TYPE
 from stampede.errors import UnknownName
-from stampede.stores import DEFAULT_REGION, Joining
+from stampede.stores import DEFAULT_REGION, Joining, LockMode
 
 
 class StampedeStore(Block):
@@ -32,15 +32,11 @@ class StampedeStore(Block):
     endpoint: str = Field(default="", description="Address of the server; empty for Amazon's of the region.")
     region: str = Field(default=DEFAULT_REGION, description="Region of the bucket.")
     ca_file: str = Field(default="", description="CA of the server's certificate: a file on every host.")
-    lock_mode: Literal["governance", "compliance"] = Field(
-        default="governance", description="Whom object lock binds: all without a right of their own, or all."
-    )
-    lock_days: float = Field(
-        default=0.0, description="For how many days no backup can be deleted after it was made; 0 for no object lock."
-    )
     access_key: SecretStr = Field(description="Id of the access key.")
     secret_key: SecretStr = Field(description="Its secret.")
     session_token: SecretStr = Field(default=SecretStr(""), description="For credentials that expire.")
+    lock_days: int = Field(default=0, description="For how long nobody can delete what backups need; 0 for no lock.")
+    lock_mode: LockMode = Field(default="governance", description="Whether some may unlock it, or nobody.")
     recovery_key: SecretStr = Field(description="Opens the repository, anywhere, without this server.")
     master_key: SecretStr = Field(default=SecretStr(""), description="What the recovery key opens, as hex.")
     joining: Joining = Field(default="make", description="Whether the repository was made here, or was there.")
@@ -70,16 +66,16 @@ class StampedeStore(Block):
         )
 
     @property
+    def lock(self) -> Lock | None:
+        """How what is written there is locked."""
+        return Lock(mode=self.lock_mode, days=self.lock_days) if self.lock_days else None
+
+    @property
     def access(self) -> RepositoryAccess:
         """What the process that backs up needs."""
         return RepositoryAccess(
             address=self.address, repository=self.repository, master_key=self.master_key, lock=self.lock
         )
-
-    @property
-    def lock(self) -> Lock | None:
-        """How what is written is locked."""
-        return Lock(mode=self.lock_mode, days=self.lock_days) if self.lock_days else None
 
 
 class Stores:

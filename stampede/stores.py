@@ -28,10 +28,13 @@ take over   the same, and this cluster goes on with the backups of the one that 
 """
 
 
+LockMode = Literal["governance", "compliance"]
+
+
 class StoreView(Frozen):
     """A store, without what is secret. Not `ready`: adding it has not ended. `repository` and `origin` come with that.
 
-    `origin` is what this cluster is called in the backups that it makes there; for `lock_days` they cannot be deleted.
+    `origin` is what this cluster is called in the backups that it makes there.
     """
 
     name: str
@@ -43,11 +46,11 @@ class StoreView(Frozen):
     by: str
     ready: bool
     confirmed: bool
+    lock_days: int
+    lock_mode: LockMode
     repository: str
     origin: str
     honoured: Honoured | None
-    lock_days: float = 0.0
-    compliance: bool = False
 
     @property
     def address(self) -> str:

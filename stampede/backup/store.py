@@ -23,9 +23,6 @@ class Found(NamedTuple):
     written: datetime
 
 
-LONGEST_LOCK_DAYS = 36500
-
-
 class Lock(Frozen):
     """Object lock: what a backup needs cannot be deleted for `days` after it was made.
 
@@ -34,7 +31,7 @@ class Lock(Frozen):
     """
 
     mode: Literal["governance", "compliance"]
-    days: float = Field(gt=0, le=LONGEST_LOCK_DAYS)
+    days: float = Field(gt=0, le=36500)
 
     def end(self, now: datetime) -> datetime:
         """Until when an object is locked that is written now."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from stampede.backup.recovery_key import new_recovery_key
-from stampede.backup.store import LONGEST_LOCK_DAYS, Lock
 from stampede.cli.aws_login import AwsSettings
 from stampede.cli.recovery_keys import STANDARD, key_in, write_key
 from stampede.cli.session import open_client, say
@@ -22,6 +21,7 @@ from stampede.errors import BadInput, ServerUnreachable, StampedeError
 from stampede.stores import (
     DEFAULT_REGION,
     Joining,
+    LockMode,
     StoreReport,
     StoreView,
     bucket_and_prefix,
@@ -44,19 +44,16 @@ class Wanted:
     new: bool
     take_over: bool
     key_out: Path | None
-    lock_days: float | None = None
-    compliance: bool = False
+    lock: tuple[int, str]
 
     @property
-    def lock(self) -> Lock | None:
-        """Raises: BadInput for a time that is none, and for options that do not go together."""
-        if self.lock_days is None:
-            if self.compliance:
-                raise BadInput("--compliance says whom a lock binds", "give --lock-days")
-            return None
-        if not 0 < self.lock_days <= LONGEST_LOCK_DAYS:
-            raise BadInput(f"nothing is locked for {self.lock_days:g} days", f"give 1 to {LONGEST_LOCK_DAYS}")
-        return Lock(mode="compliance" if self.compliance else "governance", days=self.lock_days)
+    def lock_mode(self) -> LockMode:
+        """Raises: BadInput."""
+        match self.lock[1]:
+            case "governance" | "compliance" as mode:
+                return mode
+            case other:
+                raise BadInput(f"--lock-mode {other} is not known", "governance or compliance")
 
     @property
     def joining(self) -> Joining:
@@ -84,9 +81,10 @@ class Wanted:
             endpoint=check_endpoint(endpoint) if endpoint else "",
             region=self.region or here.region or DEFAULT_REGION,
             ca_file=self.ca_file or "",
-            lock=self.lock,
             login=here.login(),
             joining=joining,
+            lock_days=self.lock[0],
+            lock_mode=self.lock_mode,
             recovery_key=key,
             by="",
         )

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stampede.backup.honoured import Honoured
-from stampede.backup.store import Lock
 from stampede.client.api import PrefectApi
 from stampede.client.documents import Document, Documents
 from stampede.documents import STORE_TYPE
 from stampede.errors import BadInput, Refused, UnknownName
-from stampede.stores import Joining, StoreView, address_of
+from stampede.stores import Joining, LockMode, StoreView, address_of
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,10 @@ class NewStore:
     endpoint: str
     region: str
     ca_file: str
-    lock: Lock | None = None
     login: Login
     joining: Joining
+    lock_days: int = 0
+    lock_mode: LockMode = "governance"
     recovery_key: str = field(repr=False)
     by: str
 
@@ -107,13 +107,13 @@ def _document(new: NewStore) -> dict[str, Any]:
         "endpoint": new.endpoint,
         "region": new.region,
         "ca_file": new.ca_file,
-        "lock_mode": new.lock.mode if new.lock else "governance",
-        "lock_days": new.lock.days if new.lock else 0.0,
         "access_key": new.login.access_key,
         "secret_key": new.login.secret_key,
         "session_token": new.login.session_token,
         "recovery_key": new.recovery_key,
         "joining": new.joining,
+        "lock_days": new.lock_days,
+        "lock_mode": new.lock_mode,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": new.by,
     }
@@ -132,11 +132,11 @@ def _view(document: Document) -> StoreView:
         by=data.get("by") or "",
         ready=bool(data.get("ready")),
         confirmed=bool(data.get("confirmed")),
+        lock_days=int(data.get("lock_days") or 0),
+        lock_mode=data.get("lock_mode") or "governance",
         repository=data.get("repository") or "",
         origin=data.get("origin") or "",
         honoured=Honoured.model_validate(honoured) if honoured else None,
-        lock_days=data.get("lock_days") or 0.0,
-        compliance=data.get("lock_mode") == "compliance",
     )
 
 

@@ -119,23 +119,6 @@ def refused(site: Site, name: str, address: str, *words: str | Path) -> tuple[in
     return ended.code, ended.err
 
 
-def test_a_store_locks_what_is_written_where_the_bucket_can(
-    site: Site, seaweedfs: SeaweedFS, name: str, address: str
-) -> None:
-    at = ("--endpoint", seaweedfs.endpoint)
-    code, said = refused(site, name, address, *at, "--lock-days", "10")
-    assert (code, "does not lock objects" in said) == (6, True)
-    code, said = refused(site, name, address, *at, "--lock-days", "0")
-    assert (code, "nothing is locked for 0 days" in said) == (2, True)
-    bucket = f"{seaweedfs.bucket()}-lock"
-    client = s3_client(seaweedfs.address(bucket))
-    client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
-    client.close()
-    told = site.told("store", "add", name, f"s3://{bucket}", *at, "--lock-days", "10", "--compliance")
-    assert told["store"] == name
-    assert (stores(site)[name]["compliance"], stores(site)[name]["lock_days"]) == (True, 10)
-
-
 def test_a_repository_that_is_there_is_not_made_anew(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:
     at = ("--endpoint", seaweedfs.endpoint)
     site.stampede("store", "add", name, address, *at)
@@ -149,6 +132,19 @@ def test_a_repository_that_is_there_is_not_made_anew(site: Site, seaweedfs: Seaw
     code, said = refused(site, name, address, *at, "--key-file", file)
     assert code == 1
     assert f"does not open the repository at {address}" in said
+
+
+def test_a_lock_needs_a_bucket_that_locks(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:
+    code, said = refused(site, name, address, "--endpoint", seaweedfs.endpoint, "--lock-days", "1")
+    assert (code, "locks no objects" in said) == (6, True)
+    locking = seaweedfs.address(f"{seaweedfs.bucket()}-lock")
+    client = s3_client(locking)
+    client.create_bucket(Bucket=locking.bucket, ObjectLockEnabledForBucket=True)
+    at = ("--endpoint", seaweedfs.endpoint, "--lock-days", "1")
+    assert site.told("store", "add", name, f"s3://{locking.bucket}/x", *at)["warnings"] == []
+    held = client.get_object_retention(Bucket=locking.bucket, Key="x/repo")["Retention"]
+    assert held.get("Mode") == "GOVERNANCE"
+    client.close()
 
 
 def test_a_prefix_that_was_mistyped_is_not_joined(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:
