@@ -32,8 +32,9 @@ def claimed_place(places: Places) -> Iterator[Place]:
 
 def clear_opened(places: Places) -> None:
     """Afterwards nothing is mounted or left of backups that were opened by processes that have died."""
-    with _changing(places):
-        _clear(places)
+    if places.opened.is_dir():
+        with _changing(places):
+            _clear(places)
 
 
 @contextmanager

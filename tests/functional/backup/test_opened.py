@@ -18,6 +18,7 @@ from stampede.blocks.backups.claiming import clear_opened
 from stampede.blocks.backups.opened import opened_backup
 from stampede.blocks.object_store import S3Store
 from stampede.blocks.volumes import mounts
+from stampede.deployments.boot import bring_back_volumes
 from stampede.errors import BackupError, Damaged, StoreUnavailable, UnknownName
 from stampede.places import Places
 from tests.functional.backup.volumes import MIB, VOLUME, back_up, made_access, made_image, pack_of_files_only
@@ -206,7 +207,7 @@ def test_when_who_opened_it_is_killed_nothing_stays_mounted(site: Site, places: 
         if server_too:
             os.kill(serving(places)[0], signal.SIGKILL)
             until(lambda: not serving(places), "it has ended", 10)
-            clear_opened(places)
+            bring_back_volumes(places)  # as a worker does when it starts
         until(lambda: left(places) == [], "nothing is left", 15)
         until(lambda: not serving(places), "nobody serves", 10)
         (places.run / "ready").unlink()
