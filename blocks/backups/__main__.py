@@ -9,6 +9,7 @@ SIGTERM cancels: what was sent stays, and the next backup resumes there. It does
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -57,6 +58,7 @@ class _Progress:
 
 
 def main() -> int:
+    _spare_the_garbage_collector()
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: cancelled.set())
     threading.Thread(target=_end_with_listener, daemon=True).start()
@@ -112,6 +114,12 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
             return prune(store, keys, job.volume, job.rule, pinned=job.pinned, grace=grace, dry_run=job.dry_run)
         case ListJob():
             return backups(store, keys, job.volume) if job.volume else catalogue(store, keys)
+
+
+def _spare_the_garbage_collector() -> None:
+    """What was imported stays, and chunks are in no cycles: without this a twentieth of the time goes into looking."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ class ObjectStore(Protocol):
         """What was asked of it so far, by this object."""
         ...
 
-    def put(self, name: str, content: bytes | bytearray) -> None:
+    def put(self, name: str, content: bytes | bytearray | memoryview) -> None:
         """Afterwards the object has this content, whatever it had before."""
         ...
 
