@@ -42,6 +42,7 @@ from stampede.blocks.object_store import S3Store
 from stampede.errors import StampedeError
 
 _PROGRESS_EVERY_S = 0.5
+_CANCELLED_WITHIN_S = 5.0
 
 
 class _Progress:
@@ -60,7 +61,7 @@ class _Progress:
 def main() -> int:
     _spare_the_garbage_collector()
     cancelled = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: cancelled.set())
+    signal.signal(signal.SIGTERM, lambda number, frame: _cancel(cancelled))
     threading.Thread(target=_end_with_listener, daemon=True).start()
     job = JOBS.validate_json(sys.stdin.buffer.read())
     try:
@@ -70,6 +71,17 @@ def main() -> int:
         return error.exit_code
     _say({"answer": ANSWERS[job.verb].dump_python(answer, mode="json")})
     return 0
+
+
+def _cancel(cancelled: threading.Event) -> None:
+    """What is under way ends within seconds, also when it waits for a server that does not answer.
+
+    To be killed anywhere does no harm: what runs next begins with that.
+    """
+    cancelled.set()
+    killing = threading.Timer(_CANCELLED_WITHIN_S, os._exit, [128 + signal.SIGTERM])
+    killing.daemon = True
+    killing.start()
 
 
 def _end_with_listener() -> None:
@@ -85,7 +97,7 @@ def _end_with_listener() -> None:
 
 def _do(job: Job, cancelled: threading.Event) -> Answer:
     access, progress = job.access, _Progress()
-    store = S3Store(access.address, cancelled=cancelled)
+    store = S3Store(access.address, lock=access.lock, cancelled=cancelled)
     keys = Keys(access.repository, bytes.fromhex(access.master_key.get_secret_value()))
     match job:
         case BackupJob():

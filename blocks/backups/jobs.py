@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, TypeAdapter, field_serializer
 from stampede.backup.catalogue import Listed
 from stampede.backup.prune import PruneReport
 from stampede.backup.restore import RestoreReport
+from stampede.backup.store import Lock
 from stampede.backup.verify import Level, VerifyReport
 from stampede.backup.writer import BackupReport
 from stampede.blocks.backups.place import Place
@@ -20,11 +21,12 @@ from stampede.retention import Retention
 
 
 class RepositoryAccess(Frozen):
-    """A bucket and the opened repository in it. `master_key` (hex) opens everything."""
+    """A bucket and the opened repository in it. `master_key` (hex) opens everything. `lock` is for what is written."""
 
     address: S3Address
     repository: str
     master_key: SecretStr
+    lock: Lock | None = None
 
     @field_serializer("address", "master_key", when_used="json")
     def _revealed(self, value: S3Address | SecretStr) -> Any:

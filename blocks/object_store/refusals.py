@@ -47,7 +47,8 @@ def refusal(answer: Answer) -> Refusal:
 def passes(error: Exception) -> bool:
     """Whether the same request may well succeed in a while."""
     if isinstance(error, Refusal):
-        return error.status in (409, 429) or error.status >= 500 or error.code in _BUSY
+        status = error.status
+        return status in (409, 429) or (status >= 500 and status != 501) or error.code in _BUSY
     return not _is_untrusted(error)
 
 

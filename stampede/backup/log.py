@@ -38,6 +38,7 @@ class Snapshot(Frozen):
     manifest_pack_size: int = 0  # bytes in the pack of the manifest, which the manifest cannot know
     changed_bytes: int
     uploaded_bytes: int
+    locked_until: datetime | None = None  # the earliest end of the locks of what it needs; None for not locked
     origin: str = ""  # the cluster that made it
     spec: str = "{}"  # the stack's revision and whatever else is needed to bring the app back; JSON
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from stampede.backup.fetching import Fetcher
 from stampede.backup.log import Commit, Log, Snapshot, State, Sweep
@@ -34,7 +35,10 @@ _NO_BASE = 10**12 - 1  # packs that pruning writes are none that a backup adopts
 
 
 class PruneReport(Frozen):
-    """What pruning did, or with `dry_run` would do: bytes as they are in the bucket."""
+    """What pruning did, or with `dry_run` would do: bytes as they are in the bucket.
+
+    `locked_bytes` are in packs that nothing needs and that object lock keeps; a later pruning deletes them.
+    """
 
     volume: str
     decisions: tuple[Decision, ...]
@@ -42,7 +46,15 @@ class PruneReport(Frozen):
     condemned_bytes: int
     rewritten_bytes: int
     deleted_bytes: int
+    locked_bytes: int
     requests: int
+
+
+class _Swept(NamedTuple):
+    condemned_bytes: int
+    rewritten_bytes: int
+    deleted_bytes: int
+    locked_bytes: int
 
 
 class _Overtaken(Exception):
@@ -84,16 +96,17 @@ def prune(
                 head = _drop(log, head, state, dropped, now)
                 state = state.after(head)
             pruning = _Pruning(store, own, log, state.without(dropped), now, grace)
-            condemned, rewritten, deleted = pruning.sweep(head, known_waste, dry_run=dry_run)
+            swept = pruning.sweep(head, known_waste, dry_run=dry_run)
         except _Overtaken:
             continue
         return PruneReport(
             volume=volume,
             decisions=tuple(decisions),
             dropped=tuple(dropped),
-            condemned_bytes=condemned,
-            rewritten_bytes=rewritten,
-            deleted_bytes=deleted,
+            condemned_bytes=swept.condemned_bytes,
+            rewritten_bytes=swept.rewritten_bytes,
+            deleted_bytes=swept.deleted_bytes,
+            locked_bytes=swept.locked_bytes,
             requests=store.counts.requests - requests,
         )
     raise Overtaken(f"backups of {volume} were changed by others again and again meanwhile", "try again later")
@@ -135,8 +148,8 @@ class _Pruning:
                 continue
         return packs
 
-    def sweep(self, head: Commit, known_waste: set[str], *, dry_run: bool) -> tuple[int, int, int]:
-        """Bytes that were condemned, written anew and deleted."""
+    def sweep(self, head: Commit, known_waste: set[str], *, dry_run: bool) -> _Swept:
+        """Afterwards what nothing needs is condemned, and what was condemned for long enough is deleted."""
         listed = {one.name.rpartition("/")[2]: one for one in self._store.list(f"{self._keys.folder}/p/")}
         needed = {pack for one in self._state.snapshots.values() for pack in self._packs_of(one)}
         unneeded = {pack for pack in listed if pack not in needed}
@@ -148,12 +161,14 @@ class _Pruning:
         )
         condemned = {pack: self._before.condemned.get(pack, self._now) for pack in waiting | emptied}
         sweep = Sweep(condemned=condemned, dead=tuple(sorted(dead)), moved=moved)
+        locked: set[str] = set()
         if not dry_run:
             if sweep != self._before:
                 self._publish(head, sweep)
-            self._store.delete([pack_object(self._keys.folder, pack) for pack in sorted(dead)])
+            left = self._store.delete([pack_object(self._keys.folder, pack) for pack in sorted(dead)])
+            locked = {name.rpartition("/")[2] for name in left}
         fresh = condemned.keys() - self._before.condemned.keys()
-        return _bytes(listed, fresh), rewritten, _bytes(listed, dead)
+        return _Swept(_bytes(listed, fresh), rewritten, _bytes(listed, dead - locked), _bytes(listed, locked))
 
     def _publish(self, head: Commit, sweep: Sweep) -> None:
         def write(following: Commit) -> Commit:

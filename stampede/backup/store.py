@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, Protocol
+
+from pydantic import Field
+
+from stampede.frozen import Frozen
 
 
 class Found(NamedTuple):
@@ -17,6 +21,25 @@ class Found(NamedTuple):
     name: str
     size: int
     written: datetime
+
+
+class Lock(Frozen):
+    """Object lock: what a backup needs cannot be deleted for `days` after it was made.
+
+    governance: but by who has a right of its own for that; compliance: by nobody. Objects are locked for half as long
+    again, so that those which later backups need as well have their lock extended once in half of that time only.
+    """
+
+    mode: Literal["governance", "compliance"]
+    days: float = Field(gt=0, le=36500)
+
+    def end(self, now: datetime) -> datetime:
+        """Until when an object is locked that is written now."""
+        return now + 1.5 * timedelta(days=self.days)
+
+    def is_due(self, end: datetime | None, now: datetime) -> bool:
+        """Whether what is locked until then has to be locked for longer before a backup relies on it."""
+        return end is None or end < now + timedelta(days=self.days)
 
 
 class Counts:
@@ -43,6 +66,16 @@ class ObjectStore(Protocol):
     @property
     def counts(self) -> Counts:
         """What was asked of it so far, by this object."""
+        ...
+
+    @property
+    def lock(self) -> Lock | None:
+        """How everything is locked that is put here; None if nothing is."""
+        ...
+
+    @property
+    def clock(self) -> datetime:
+        """The time by which locks are set: without a request, and right within minutes."""
         ...
 
     def put(self, name: str, content: bytes | bytearray | memoryview) -> None:
@@ -79,8 +112,12 @@ class ObjectStore(Protocol):
         """What stands between `prefix` and the next "/" in the names of objects, each once, in order."""
         ...
 
-    def delete(self, names: Iterable[str]) -> None:
-        """Afterwards none of them is there; those that were not are no error."""
+    def delete(self, names: Iterable[str]) -> frozenset[str]:
+        """Afterwards none of them is there but those returned, which are locked; those that were not are no error."""
+        ...
+
+    def extend_locks(self, names: Iterable[str], end: datetime) -> None:
+        """Afterwards none of them can be deleted before `end`. One that is not there is no error. A request each."""
         ...
 
     def now(self) -> datetime:

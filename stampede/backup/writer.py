@@ -12,6 +12,7 @@ from itertools import islice
 
 from stampede.backup.adoption import Adoption
 from stampede.backup.fetching import Fetcher
+from stampede.backup.immutability import Locks
 from stampede.backup.log import EMPTY, Commit, Harm, Log, Snapshot, Sweep
 from stampede.backup.names import volume_folder
 from stampede.backup.packs import MANIFEST_KIND, TABLE_KIND, PackWriter
@@ -157,6 +158,7 @@ class _Run:
         self._fresh: set[str] = set()
         self._head = self._log.head()
         self._base = self._find_base()
+        self._locks = Locks(store, folder, self._base.snapshot)
         self._fetcher = Fetcher(store, self._keys, self._base.sweep.moved, cancelled)
         self._packs = PackWriter(store, self._keys, self._base.seq)
         avoided = self._base.sweep.condemned.keys() | set(self._base.sweep.dead) | self._base.sweep.moved.keys()
@@ -179,6 +181,9 @@ class _Run:
             raise _Lost(damage.message) from damage
         self._stop_if_cancelled()
         sizes = manifest.sizes | self._packs.sizes
+        adopted = self._adoption.sizes.keys() & sizes.keys()
+        inherited = sizes.keys() - self._packs.sizes.keys()
+        locked_until = self._locks.extend(self._head, inherited, adopted, self._base.sweep.moved)
         snapshot = Snapshot(
             created=self._about.created,
             size=self._source.size,
@@ -189,6 +194,7 @@ class _Run:
             manifest_pack_size=sizes[frame.pack] if frame else 0,
             changed_bytes=self.tally.changed_bytes,
             uploaded_bytes=sum(self._packs.sizes.values()),
+            locked_until=locked_until,
             origin=self._about.origin,
             spec=self._about.spec,
         )
@@ -221,7 +227,7 @@ class _Run:
 
     def _send(self) -> tuple[Manifest, Frame | None]:
         """Afterwards all that differs is on its way, the manifest last."""
-        if self._is_unchanged():
+        if self._is_unchanged() and not self._locks.is_due:
             assert self._base.snapshot is not None
             frame = self._base.snapshot.manifest
             return Manifest({}, {frame.pack: self._base.snapshot.manifest_pack_size} if frame else {}), frame

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from stampede.backup.store import ObjectStore
+from stampede.backup.store import Lock, ObjectStore
 from stampede.blocks.object_store import S3Store
+from stampede.blocks.object_store.s3 import s3_client
 from stampede.errors import Damaged
 from tests.fakes.object_store import FakeStore
 from tests.lab.seaweedfs import SeaweedFS
@@ -35,6 +36,25 @@ def another(request: pytest.FixtureRequest) -> Iterator[Another]:
     yield make
     for store in made:
         store.close()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.functional)])
+def locking(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """A store that locks what is put into it."""
+    lock = Lock(mode="compliance", days=1)
+    if request.param == "fake":
+        fake = FakeStore()
+        fake.lock = lock
+        yield fake
+        return
+    server: SeaweedFS = request.getfixturevalue("seaweedfs")
+    address = server.address(f"{server.bucket()}-lock", "some/prefix")
+    client = s3_client(address)
+    client.create_bucket(Bucket=address.bucket, ObjectLockEnabledForBucket=True)
+    client.close()
+    store = S3Store(address, lock=lock)
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -151,3 +171,18 @@ def test_requests_and_bytes_are_counted(store: ObjectStore) -> None:
     store.put("a", b"x" * 1000)
     store.get("a", 0, 10)
     assert (store.counts.requests, store.counts.sent, store.counts.received) == (2, 1000, 10)
+
+
+def test_what_is_locked_is_not_deleted_and_named(locking: ObjectStore) -> None:
+    locking.put("f/a", b"content")
+    assert locking.put_if_absent("f/b", b"content") is True
+    assert locking.put_if_absent("f/b", b"other") is False
+    assert locking.delete(["f/a", "f/b", "f/c"]) == {"f/a", "f/b"}
+    assert (names(locking, ""), locking.get("f/a")) == (["f/a", "f/b"], b"content")
+
+
+def test_a_lock_is_never_made_shorter_and_what_is_not_there_has_none(locking: ObjectStore) -> None:
+    locking.put("f/a", b"content")
+    for days in (30, 5):
+        locking.extend_locks(["f/a", "f/b"], locking.clock + timedelta(days=days))
+    assert locking.delete(["f/a"]) == {"f/a"}

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from stampede.backup.store import Counts, Found
+from stampede.backup.store import Counts, Found, Lock
 from stampede.errors import Damaged, StoreUnavailable
 
 Fault = Callable[[str, str], None]
@@ -18,6 +18,8 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, datetime]] = {}
+        self.locked: dict[str, datetime] = {}
+        self.lock: Lock | None = None
         self.clock = datetime(2026, 1, 1, tzinfo=UTC)
         self.before: Fault = lambda verb, name: None
         self.after: Fault = lambda verb, name: None
@@ -32,6 +34,7 @@ class FakeStore:
         """The same objects as another host sees them: with counts and faults of its own."""
         other = FakeStore()
         other.objects, other._lock, other.clock = self.objects, self._lock, self.clock
+        other.locked, other.lock = self.locked, self.lock
         return other
 
     def fail_requests(self, count: int, verb: str = "") -> None:
@@ -56,11 +59,14 @@ class FakeStore:
         self._begin("put", name, sent=len(content))
         with self._lock:
             self.objects[name] = (bytes(content), self.clock)
+            self._set_lock(name)
         self.after("put", name)
 
     def put_if_absent(self, name: str, content: bytes) -> bool:
         self._begin("put", name, sent=len(content))
         with self._lock:
+            if name not in self.objects:
+                self._set_lock(name)
             there = self.objects.setdefault(name, (bytes(content), self.clock))
         self.after("put", name)
         return there[0] == content
@@ -91,16 +97,33 @@ class FakeStore:
         rests = (name.removeprefix(prefix) for name in sorted(self.objects) if name.startswith(prefix))
         yield from dict.fromkeys(rest.split("/")[0] for rest in rests if "/" in rest)
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> frozenset[str]:
+        kept: set[str] = set()
         for name in names:
             self._begin("delete", name)
             with self._lock:
-                self.objects.pop(name, None)
+                if self.locked.get(name, self.clock) > self.clock:
+                    kept.add(name)
+                else:
+                    self.objects.pop(name, None)
             self.after("delete", name)
+        return frozenset(kept)
+
+    def extend_locks(self, names: Iterable[str], end: datetime) -> None:
+        for name in names:
+            self._begin("extend", name)
+            with self._lock:
+                if name in self.objects:
+                    self.locked[name] = max(end, self.locked.get(name, end))
+            self.after("extend", name)
 
     def now(self) -> datetime:
         self._begin("list", "")
         return self.clock
+
+    def _set_lock(self, name: str) -> None:
+        if self.lock is not None:
+            self.locked[name] = self.lock.end(self.clock)
 
     def _begin(self, verb: str, name: str, sent: int = 0) -> None:
         self._counts.add(sent=sent)

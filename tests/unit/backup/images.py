@@ -60,6 +60,7 @@ class Image:
     def resize(self, size: int) -> None:
         with self.path.open("r+b") as file:
             file.truncate(size)
+        self.changed |= set(range(size // BLOCK, -(-self.size // BLOCK)))  # it may grow again, with zeros there
         self.size = size
 
     @property

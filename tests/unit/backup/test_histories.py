@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from stampede.backup.catalogue import backups
 from stampede.backup.prune import prune
 from stampede.backup.repository import Keys
+from stampede.backup.store import Lock
 from stampede.backup.tables import BLOCK, CHUNK
 from stampede.backup.verify import verify
 from stampede.errors import Overtaken, StoreUnavailable
@@ -35,13 +36,15 @@ SOON = timedelta(minutes=1)
 class Histories(RuleBasedStateMachine):
     """One volume, of which two images exist on two hosts, and one repository."""
 
-    @initialize(seed=st.integers(0, 1 << 32))
-    def begin(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 1 << 32), locked=st.booleans())
+    def begin(self, seed: int, locked: bool) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="st-"))
         self.store, self.keys = self.made_repository()
+        self.store.lock = Lock(mode="compliance", days=2 * SOON / timedelta(days=1)) if locked else None
         self.dice = random.Random(seed)
         self.images = [Image(self.folder / name, 9 * CHUNK + 77) for name in ("one", "two")]
         self.kept: dict[int, bytes] = {}
+        self.checked: dict[str, tuple[bytes, datetime]] = {}
 
     def made_repository(self) -> tuple[FakeStore, Keys]:
         return repository()
@@ -114,8 +117,9 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def every_kept_backup_is_what_it_was(self) -> None:
-        if not hasattr(self, "store"):
+        if not hasattr(self, "store") or self.store.objects == self.checked:
             return
+        self.checked = dict(self.store.objects)
         listed = [one.backup for one in backups(self.store, self.keys, VOLUME)]
         for seq in listed:
             assert restored(self.store, self.keys, self.folder, seq) == self.kept[seq], seq
