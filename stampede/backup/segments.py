@@ -130,7 +130,8 @@ class _Segment:
                 self._note_changed(CHUNK)
         reading = list(runs(sorted(chunk for chunk, mask in masks.items() if mask), _CHUNKS_PER_FRAME))
         for run in reading:
-            self._writer.announce(self._look.segment, run)
+            if len(run) < _CHUNKS_PER_FRAME:  # the kernel sees by itself that the others follow each other
+                self._writer.announce(self._look.segment, run)
         for run in reading:
             self._writer.stop_if_cancelled()
             content = self._writer.read(self._look.segment, run)
