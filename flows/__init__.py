@@ -10,6 +10,8 @@ from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
+from stampede.flows.eject_stack import eject_stack
+from stampede.flows.move_out import forget_ejection, move_back, move_out, survey_ejection
 from stampede.flows.plan_stack import plan_stack
 from stampede.flows.reach_store import reach_store
 from stampede.flows.rebuild_server import rebuild_server
@@ -47,6 +49,7 @@ VERBS: tuple[Flow[..., Any], ...] = (
     restart_service,
     remove_stack,
     adopt_stack,
+    eject_stack,
     rebuild_server,
     add_store,
     check_store,
@@ -78,6 +81,10 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     stop_users,
     put_back_on_host,
     reach_store,
+    survey_ejection,
+    move_out,
+    move_back,
+    forget_ejection,
 )
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,6 +156,22 @@ def running(
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
+
+
+def start(argv: Sequence[str | Path], *, stdin: str, log: Path) -> None:
+    """Starts a program that goes on when we end, in a session of its own. It reads `stdin` and writes to `log`.
+
+    Raises: ProgramMissing.
+    """
+    words = [str(word) for word in argv]
+    with log.open("a") as written, _held_in_memory(stdin) as given:
+        try:
+            process = subprocess.Popen(
+                words, stdin=given, stdout=written, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            raise ProgramMissing(f"{words[0]} is not installed", "scripts/install makes a host ready") from error
+    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def _announce(end: str, began: float, payload: dict[str, Any]) -> None:
     places = this_host().places
     try:
         note_change(places, change)
-        if succeeded and verb == "remove":
+        if succeeded and verb in ("remove", "eject"):
             forget_changes(places, stack)
     except OSError as error:  # a full disk must not hide how the change itself ended
         get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, stack, error)

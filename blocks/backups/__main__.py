@@ -125,7 +125,9 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
             grace = timedelta(seconds=job.grace_s)
             return prune(store, keys, job.volume, job.rule, pinned=job.pinned, grace=grace, dry_run=job.dry_run)
         case ListJob():
-            return backups(store, keys, job.volume) if job.volume else catalogue(store, keys)
+            if job.volume:
+                return backups(store, keys, job.volume, with_lost=job.with_lost)
+            return catalogue(store, keys, with_lost=job.with_lost)
 
 
 def _spare_the_garbage_collector() -> None:

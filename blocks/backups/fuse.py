@@ -18,10 +18,12 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
+from stampede.blocks.volumes.mounts import detach
 from stampede.errors import DaemonError, StampedeError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_NOSUID, _NODEV, _NOEXEC, _DETACH = 2, 4, 8, 2
+_NOSUID, _NODEV, _NOEXEC = 2, 4, 8
+_SET_IO_FLUSHER = 57  # prctl(2)
 _THREADS = 8
 _MAX_PAGES = 256
 _MAX_WRITE = _MAX_PAGES * 4096
@@ -62,32 +64,32 @@ class Content(Protocol):
 
 
 @contextmanager
-def mounted_file(path: Path, content: Content, trouble: Callable[[Exception], None]) -> Iterator[None]:
+def mounted_file(path: Path, content: Content, trouble: Callable[[Exception], None]) -> Iterator[Callable[[], None]]:
     """Until the context ends, `path`, a file of ours, has this content. `trouble` hears of what is answered with EIO.
+
+    What it gives can be called to wait until somebody has unmounted it, and nobody uses it any more.
 
     Raises: DaemonError if it cannot be mounted.
     """
+    # What we write while memory is short must not wait for memory that only we can free; not everybody may ask for it.
+    _LIBC.prctl(_SET_IO_FLUSHER, 1, 0, 0, 0)
     device = _mounted(path)
     server = _Server(device, content, trouble)
     threads = [threading.Thread(target=server.serve, name=f"fuse-{number}") for number in range(_THREADS)]
     for thread in threads:
         thread.start()
-    try:
-        path.stat()  # the kernel asks for the size now, not when somebody opens it who relies on it
-        yield
-    finally:
-        detach(path)
+
+    def wait() -> None:
         for thread in threads:
             thread.join()
+
+    try:
+        path.stat()  # the kernel asks for the size now, not when somebody opens it who relies on it
+        yield wait
+    finally:
+        detach(path)
+        wait()
         os.close(device)
-
-
-def detach(path: Path) -> None:
-    """Afterwards nothing is mounted at `path`; what still uses it goes on until it ends. A no-op if nothing was."""
-    if _LIBC.umount2(os.fsencode(path), _DETACH):
-        code = ctypes.get_errno()
-        if code not in (errno.EINVAL, errno.ENOENT):
-            raise OSError(code, os.strerror(code), str(path))
 
 
 def _mounted(path: Path) -> int:

@@ -86,11 +86,12 @@ class PruneJob(Frozen):
 
 
 class ListJob(Frozen):
-    """Backups of one volume, or of all."""
+    """Backups of one volume, or of all; those that are lost as well if asked for."""
 
     verb: Literal["list"] = "list"
     access: RepositoryAccess
     volume: str | None = None
+    with_lost: bool = False
 
 
 class ServeJob(Frozen):
@@ -101,6 +102,17 @@ class ServeJob(Frozen):
     place: Place
     backup: int | None = None
     patience_s: float = 60.0  # for how long a reader waits for a store that does not answer
+
+
+class BringJob(Frozen):
+    """Bring a backup into `folder`, where a volume arrives, and serve it there until it is unmounted."""
+
+    access: RepositoryAccess
+    volume: str
+    backup: int
+    folder: Path
+    most_bytes: int
+    patience_s: float = 60.0
 
 
 Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob

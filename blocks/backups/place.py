@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from stampede.blocks.backups.fuse import detach
 from stampede.blocks.sealed_files import one_at_a_time
 from stampede.blocks.volumes.layout import claimed
+from stampede.blocks.volumes.mounts import detach
 from stampede.frozen import Frozen
 from stampede.places import Places
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ class Client:
         self._base_url = base_url
         self._api: Any = None
         self._traits: Traits | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a program that shall reach the same daemon, without settings of Compose's own."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+        return inherited | ({"DOCKER_HOST": self._base_url} if self._base_url else {})
 
     @property
     def api(self) -> Any:

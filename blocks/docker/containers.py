@@ -153,6 +153,13 @@ class DockerContainers:
                     if error.status_code not in (404, 409):
                         raise
 
+    def rename(self, container: str, name: str) -> None:
+        said = self._inspect(container)
+        if said is None or str(said["Name"]).lstrip("/") == name:
+            return
+        with daemon_errors(f"rename {container[:12]} to {name}"):
+            self._client.api.rename(said["Id"], name)
+
     def look(self, container: str) -> FoundInstance | None:
         said = self._inspect(container)
         if said is None or identity.SPEC_HASH not in (said["Config"]["Labels"] or {}):

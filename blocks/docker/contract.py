@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stampede.blocks.docker.events import Event
+from stampede.containers.traits import Traits
 from stampede.planning.adoption import ComposeProject
 from stampede.planning.found import FoundHost, FoundInstance, FoundNetwork, FoundVolume
 from stampede.planning.instances import Image, Instance
@@ -58,6 +59,10 @@ class Containers(Protocol):
 
         Its anonymous volumes go as well when asked for, except those that another container uses.
         """
+        ...
+
+    def rename(self, container: str, name: str) -> None:
+        """Afterwards it is called so; a no-op when it is, or is gone. Raises: DaemonError when the name is taken."""
         ...
 
     def look(self, container: str) -> FoundInstance | None:
@@ -205,9 +210,25 @@ class Projects(Protocol):
         """
         ...
 
+    def bring_up(self, directory: Path, cancelled: threading.Event | None = None) -> None:
+        """Afterwards `docker compose up -d` has been done there, with images that are on this host; twice is once.
+
+        Raises: DaemonError with what it said, Cancelled soon after `cancelled` is set.
+        """
+        ...
+
+    def take_down(self, project: str) -> None:
+        """Afterwards its containers are stopped and gone, and its networks; not its volumes, nor what is set aside."""
+        ...
+
 
 class Docker(Protocol):
     """One Docker daemon."""
+
+    @property
+    def traits(self) -> Traits:
+        """Its API version and its default log driver."""
+        ...
 
     @property
     def projects(self) -> Projects: ...

@@ -26,6 +26,7 @@ from stampede.blocks.docker.reading import (
     used_addresses,
 )
 from stampede.blocks.docker.volumes import DockerVolumes
+from stampede.containers.traits import Traits
 from stampede.planning import identity
 from stampede.planning.found import FoundHost, FoundInstance
 
@@ -42,6 +43,10 @@ class DockerHost:
         self.networks = DockerNetworks(self._client)
         self.volumes = DockerVolumes(self._client)
         self.projects = DockerProjects(self._client)
+
+    @property
+    def traits(self) -> Traits:
+        return self._client.traits
 
     def found(self, host_name: str, cluster: str, stack: str | None = None, *, detail: bool = False) -> FoundHost:
         with daemon_errors("list containers"):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
 from docker.errors import NotFound
 
-from stampede.blocks.docker.client import Client, daemon_errors
+from stampede.blocks.docker.client import Client, daemon_errors, translated
 from stampede.blocks.docker.reading import foreign_of_list, is_anonymous
-from stampede.errors import DaemonError, Foreign
+from stampede.errors import Cancelled, DaemonError, Foreign
 from stampede.planning.adoption import PROJECT, SET_ASIDE, ComposeProject, set_aside_name
+from stampede.programs import running
+from stampede.stackfile.reference import reference_program
 
+_LOOK_EVERY_S = 0.1
 _RUNS = ("running", "paused", "restarting")
 
 
@@ -79,12 +84,44 @@ class DockerProjects:
             except NotFound:
                 return
 
+    def bring_up(self, directory: Path, cancelled: threading.Event | None = None) -> None:
+        stop = cancelled or threading.Event()
+        # When this worker is killed, so is the program: the next run of the change starts it again.
+        argv = ["setpriv", "--pdeathsig", "KILL", str(reference_program()), "--project-directory", str(directory)]
+        argv += ["-f", str(directory / "compose.yaml"), "up", "-d", "--no-build", "--pull", "never"]
+        with running(argv, env=self._client.environment) as program:
+            while not program.ended:
+                if stop.wait(_LOOK_EVERY_S):
+                    raise Cancelled(f"docker compose up in {directory} was cancelled")
+            if program.wait():
+                raise translated(f"compose the project in {directory}", _last_lines(program.said))
+
+    def take_down(self, project: str) -> None:
+        for found in self.look(project).containers:
+            if SET_ASIDE in found.name:
+                continue
+            with daemon_errors(f"remove {found.name}"):
+                try:
+                    said = self._client.api.inspect_container(found.id)
+                    grace = said["Config"].get("StopTimeout")
+                    self._client.api.stop(found.id, timeout=10 if grace is None else grace)
+                    self._client.api.remove_container(found.id, force=True)
+                except NotFound:
+                    continue
+        for network in self.look(project).networks:
+            self.remove_network(project, network)
+
     def _inspect(self, container: str) -> dict[str, Any] | None:
         with daemon_errors(f"look at {container[:40]}"):
             try:
                 return dict(self._client.api.inspect_container(container))
             except NotFound:
                 return None
+
+
+def _last_lines(said: str) -> str:
+    """Of what Compose says, the end is why it failed; what went well stands before."""
+    return "\n".join(said.strip().splitlines()[-5:])
 
 
 def _guests(networks: list[dict[str, Any]], of_project: set[str]) -> dict[str, tuple[str, ...]]:

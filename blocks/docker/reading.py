@@ -49,6 +49,7 @@ def instance_of_list(entry: dict[str, Any], host: str) -> FoundInstance:
         health=_health_of_status(status),
         exit_code=int(code[1]) if code else None,
         addresses=_addresses(entry["NetworkSettings"]["Networks"]),
+        network_ids=_network_ids(entry["NetworkSettings"]["Networks"]),
         anonymous_volumes=_anonymous_volumes(entry["Mounts"]),
         published=_published(
             (port.get("IP", ""), port.get("PublicPort"), f"{port['PrivatePort']}/{port['Type']}")
@@ -73,6 +74,7 @@ def instance_of_inspect(said: dict[str, Any], host: str) -> FoundInstance:
         restarts=said.get("RestartCount", 0),
         restart_policy=said["HostConfig"]["RestartPolicy"]["Name"],
         addresses=_addresses(said["NetworkSettings"]["Networks"]),
+        network_ids=_network_ids(said["NetworkSettings"]["Networks"]),
         anonymous_volumes=_anonymous_volumes(said["Mounts"]),
         published=_published(
             (end["HostIp"], end["HostPort"], target)
@@ -86,13 +88,15 @@ def instance_of_inspect(said: dict[str, Any], host: str) -> FoundInstance:
 
 def foreign_of_list(entry: dict[str, Any]) -> ForeignContainer:
     """A container that is not ours, with its Compose project if it has one."""
-    labels = entry["Labels"] or {}
+    labels, code = entry["Labels"] or {}, _EXIT_CODE.match(entry["Status"])
     return ForeignContainer(
         id=entry["Id"],
         name=_name(entry),
         compose_project=labels.get("com.docker.compose.project", ""),
         compose_service=labels.get("com.docker.compose.service", ""),
         state=cast("State", entry["State"]),
+        health=_health_of_status(entry["Status"]),
+        exit_code=int(code[1]) if code else None,
     )
 
 
@@ -178,6 +182,11 @@ def _addresses(networks: dict[str, Any] | None) -> dict[str, str]:
         if given:
             found[name] = given
     return found
+
+
+def _network_ids(networks: dict[str, Any] | None) -> dict[str, str]:
+    """By network: the id of the one it was put on; one that was never started may not have it yet."""
+    return {name: end["NetworkID"] for name, end in (networks or {}).items() if end.get("NetworkID")}
 
 
 def _published(ends: Iterable[tuple[str, object, str]]) -> tuple[str, ...]:

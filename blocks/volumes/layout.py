@@ -5,6 +5,7 @@ volumes/<volume>/snapshots/<snapshot>/image, snapshot.json  a snapshot of it
 volumes/<volume>/snapshots/.<snapshot>/                     one being made
 volumes/<volume>/restore.json, image.new                    a restore under way
 making/<volume>/, leaving/                                  volumes being made; volumes and snapshots being removed
+arriving/<volume>/                                          volumes whose content is still on its way (arrivals.py)
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.volumes, self.making, self.leaving = root / "volumes", root / "making", root / "leaving"
+        self.arriving = root / "arriving"
 
     def ensure(self) -> None:
-        for directory in (self.volumes, self.making, self.leaving):
+        for directory in (self.volumes, self.making, self.leaving, self.arriving):
             directory.mkdir(mode=0o700, exist_ok=True)
 
     def volume(self, name: str) -> Path:
@@ -69,7 +71,7 @@ class Layout:
 
     def coming(self) -> list[VolumeRecord]:
         """Of volumes whose content is being received."""
-        found = sorted(self.making.glob("*/volume.json"))
+        found = sorted((*self.making.glob("*/volume.json"), *self.arriving.glob("*/volume.json")))
         return [VolumeRecord.model_validate_json(path.read_bytes()) for path in found]
 
     def snapshot(self, volume: str, snapshot: str) -> Path:
@@ -143,6 +145,21 @@ def claimed(directory: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def is_claimed(directory: Path) -> bool:
+    """Whether somebody has claimed it; False when it is not there."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def remove_tree(path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stampede.blocks.sealed_files import one_at_a_time
 from stampede.blocks.volumes import ext4, mounts, snapshots
+from stampede.blocks.volumes.arrivals import Arrival, settle_arrivals
 from stampede.blocks.volumes.freezing import thaw_all
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.images import Images
@@ -52,6 +53,9 @@ class ImagePool:
         size = volume_size(wanted.size_bytes)
         with self._changing(make=True):
             record = self._layout.record(wanted.name)
+            arriving = self._arrival(wanted.name)
+            if arriving.record and arriving.record.stack == wanted.stack and arriving.is_served:
+                return self._found(arriving.record)
             if record is None:
                 record = self._recorded(wanted, size)
                 self._make(record, lambda image: ext4.make(image, size))
@@ -155,6 +159,42 @@ class ImagePool:
             remove_tree(making)
             os.close(claim)
 
+    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+        """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
+
+        Raises: Refused when there is such a volume, when there is no room, or when it arrives from elsewhere; InUse
+        when who brought it has died, and something uses what is left of it.
+        """
+        check_volume_name(new.name)
+        with self._changing(make=True):
+            arrival = self._arrival(new.name)
+            if arrival.record is None:
+                if self._layout.record(new.name):
+                    raise Refused(f"there is a volume {new.name} already", "restore to another name")
+                arrival.begin(self._recorded(new, volume_size(new.size_bytes)), source)
+            arrival.require(source)
+            arrival.clear_dead()
+            return arrival.folder
+
+    def mount_arrival(self, volume: str) -> Path:
+        """Afterwards a volume that is being brought can be used; returns the directory for containers."""
+        with self._changing():
+            return self._arrival(volume).mount()
+
+    def finish_arrival(self, volume: str) -> FoundManagedVolume:
+        """Afterwards it is a volume like others, and mounted. Raises: Refused until it is complete, InUse."""
+        with self._changing():
+            if self._layout.record(volume) is None:
+                self._arrival(volume).finish()
+            record = self._layout.known(volume)
+            self._images.mount(record)
+            return self._found(record)
+
+    def drop_arrival(self, volume: str) -> bool:
+        """Afterwards it is not arriving any more, and nothing of it is left; False if it was not. Raises: InUse."""
+        with self._changing():
+            return self._arrival(volume).drop()
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         with self._changing():
             record = self._layout.known(volume)
@@ -257,11 +297,15 @@ class ImagePool:
                 self._ground.ensure()
             if self._ground.find() or make:
                 settle(self._layout, self._ground, self._places.volumes)
+                settle_arrivals(self._layout, self._ground, self._places.volumes)
             yield
+
+    def _arrival(self, volume: str) -> Arrival:
+        return Arrival(self._layout, self._ground, self._images.place(volume), volume)
 
     def _recorded(self, wanted: WantedVolume, size: int) -> VolumeRecord:
         """The record of a new volume, for which there is room. Raises: Refused."""
-        if (self._layout.making / wanted.name).exists():
+        if (self._layout.making / wanted.name).exists() or (self._layout.arriving / wanted.name).exists():
             raise Refused(f"volume {wanted.name} is being restored from elsewhere", "wait for that, or cancel it")
         if self._status().pressure != "none":
             raise Refused(f"the pool of {self._host} is too full for another volume", "remove snapshots or volumes")
@@ -283,9 +327,11 @@ class ImagePool:
         fit(image, size, source.volume)
 
     def _found(self, record: VolumeRecord, trouble: str = "") -> FoundManagedVolume:
-        image, mounted = self._layout.image(record.name), False
+        arriving = self._arrival(record.name)
+        image = arriving.image if arriving.record else self._layout.image(record.name)
+        mounted = False
         try:
-            mounted = self._images.is_mounted(record.name)
+            mounted = arriving.is_served or self._images.is_mounted(record.name)
         except Foreign as error:
             trouble = str(error)
         return FoundManagedVolume(
@@ -295,7 +341,7 @@ class ImagePool:
             data=str(self._images.place(record.name) / ext4.DATA),
             mounted=mounted,
             snapshots=len(self._layout.snapshots(record.name)),
-            trouble=trouble or self._images.trouble(record),
+            trouble=trouble or ("" if arriving.record else self._images.trouble(record)),
         )
 
     def _refuse_too_much(self, more: int, what: str) -> None:

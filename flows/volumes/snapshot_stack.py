@@ -38,7 +38,7 @@ async def snapshot_stack(
     Raises: UnknownName, Refused when writers would wait for longer than allowed or the pool is full, DaemonError of a
     hook. Safe to kill and run again at any point: there is one snapshot per run.
     """
-    if scheduled and await is_overdue():
+    if scheduled and await is_overdue(volumes):
         return SnapshotsTaken(stack=stack, warnings=("skipped: the next one is due already",))
     async with announcement(stack, by=requested_by, why=why) as payload:
         found = await volumes_of(stack)

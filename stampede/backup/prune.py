@@ -85,6 +85,7 @@ def prune(
     for _ in range(_TRIES):
         head = log.head()
         state = log.state(head)
+        _require_whole(log, state)
         items = [Item(str(seq), one.created, seq in pinned) for seq, one in state.snapshots.items()]
         decisions = decide(items, rule)
         dropped = sorted(int(decision.item.id) for decision in decisions if not decision.keep)
@@ -110,6 +111,18 @@ def prune(
             requests=store.counts.requests - requests,
         )
     raise Overtaken(f"backups of {volume} were changed by others again and again meanwhile", "try again later")
+
+
+def _require_whole(log: Log, state: State) -> None:
+    """Raises: Damaged while the log has commits that cannot be read, until verify has put that into the log.
+
+    One may be a backup that comes back when the store does: what it needs looks like nobody's.
+    """
+    lost = (state.lost | log.broken.keys()) - log.harm(state.harm_at).commits
+    if lost:
+        numbers = ", ".join(str(seq) for seq in sorted(lost))
+        hint = "stampede backup verify says why, and notes it: then they count as lost"
+        raise Damaged(f"of the log commits cannot be read, so nothing is pruned: {numbers}", hint)
 
 
 def _drop(log: Log, head: Commit, state: State, dropped: list[int], now: datetime) -> Commit:

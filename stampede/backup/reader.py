@@ -22,8 +22,9 @@ SIDE_BY_SIDE = 4  # segments that are read together, because two writers have la
 
 
 class OpenBackup:
-    """One backup of a volume; the newest if none is named. May be used from several threads.
+    """One backup of a volume; the newest that can be read if none is named. May be used from several threads.
 
+    `newer_lost` are commits behind it that cannot be read, and may have been backups.
     Raises: BackupError if there is none, UnknownName, Damaged, NewerFormat.
     """
 
@@ -37,10 +38,11 @@ class OpenBackup:
     ) -> None:
         own = keys.volume(volume_folder(volume))
         log = Log(store, own)
-        self.commit: Commit = find_backup(log, volume, backup)
+        head = log.head()
+        self.commit: Commit = find_backup(log, head, volume, backup)
         assert self.commit.snapshot is not None
         self.snapshot: Snapshot = self.commit.snapshot
-        head = log.head()
+        self.newer_lost = tuple(sorted(seq for seq in log.broken if seq > self.commit.seq))
         self.fetcher = Fetcher(store, own, (head.sweep or log.sweep(head.sweep_at)).moved, cancelled)
         self._manifest: Manifest | None = None
         self._tables: dict[int, Table] = {}

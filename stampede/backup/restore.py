@@ -27,7 +27,10 @@ class NoSpace(BackupError):
 
 
 class RestoreReport(Frozen):
-    """What was restored. `holes` are ranges that could not be read and are zeros; only with `allow_holes`."""
+    """What was restored. `holes` are ranges that could not be read and are zeros; only with `allow_holes`.
+
+    `newer_lost` are commits behind this backup that cannot be read, and may have been newer backups.
+    """
 
     volume: str
     backup: int
@@ -37,6 +40,7 @@ class RestoreReport(Frozen):
     received_bytes: int
     requests: int
     holes: tuple[Range, ...] = ()
+    newer_lost: tuple[int, ...] = ()
     spec: str
 
 
@@ -89,6 +93,7 @@ def restore(
         received_bytes=store.counts.received - received,
         requests=store.counts.requests - requests,
         holes=tuple(sorted(holes)),
+        newer_lost=opened.newer_lost,
         spec=opened.snapshot.spec,
     )
 

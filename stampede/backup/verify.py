@@ -11,7 +11,7 @@ from typing import Literal
 
 from stampede.backup.fetching import Fetcher, Wanted, Wish, wish
 from stampede.backup.log import Commit, Harm, Log, Snapshot, State, needed_sizes
-from stampede.backup.names import commit_name, pack_object, volume_folder
+from stampede.backup.names import checkpoint_name, commit_name, pack_object, volume_folder
 from stampede.backup.packs import MANIFEST_KIND, TABLE_KIND
 from stampede.backup.reader import SIDE_BY_SIDE, decoded, portions, wanted_chunk
 from stampede.backup.repository import Keys
@@ -118,10 +118,15 @@ class _Check:
         self._harmed_frames: set[tuple[str, int]] = set()
         self._harmed_packs: set[str] = set()
         self.checked_bytes = 0
-        self._head, state, broken = self._log.survey()
-        for seq, damage in broken.items():
-            self._find(commit_name(self._keys.folder, seq), 0, 0, damage.message, backups=[seq])
-        self._state: State = state
+        self._lost: set[int] = set()
+        self._head = self._log.head()
+        self._state: State = self._log.state(self._head)
+        for seq in self._state.lost | self._log.broken.keys():
+            self._find_commit(seq, self._log.broken.get(seq))
+        if self._log.broken_checkpoint is not None:
+            name = checkpoint_name(self._keys.folder, self._head.checkpoint)
+            self._find(name, 0, 0, self._log.broken_checkpoint.message)
+        state = self._state
         self.snapshots: dict[int, Snapshot] = state.snapshots
         self._fetcher = Fetcher(store, self._keys, self._log.sweep(state.sweep_at).moved, cancelled)
         self._manifests: dict[int, Manifest] = {}
@@ -147,7 +152,7 @@ class _Check:
             try:
                 self._log.read(seq)
             except Damaged as damage:
-                self._find(commit_name(self._keys.folder, seq), 0, 0, damage.message, backups=[seq])
+                self._find_commit(seq, damage)
             frame = snapshot.manifest
             if frame is None:
                 continue
@@ -188,12 +193,11 @@ class _Check:
 
     def record(self, now: datetime, *, forget: bool) -> None:
         """Afterwards the log says what is damaged; what it said before is forgotten if everything was looked at."""
-        if self._head is None:
-            return
         before = self._log.harm(self._state.harm_at)
-        harm = Harm(frames=frozenset(self._harmed_frames), packs=frozenset(self._harmed_packs))
+        frames, packs = frozenset(self._harmed_frames), frozenset(self._harmed_packs)
         if not forget:
-            harm = Harm(frames=harm.frames | before.frames, packs=harm.packs | before.packs)
+            frames, packs = frames | before.frames, packs | before.packs
+        harm = Harm(frames=frames, packs=packs, commits=frozenset(self._lost))
         if harm == before:
             return
 
@@ -251,6 +255,11 @@ class _Check:
             for number, one in self._manifests[seq].segments.items()
             if pack == one.table.pack or pack in one.packs
         ]
+
+    def _find_commit(self, seq: int, damage: Damaged | None) -> None:
+        self._lost.add(seq)
+        what = damage.message if damage else "it could not be read when a checkpoint was made"
+        self._find(commit_name(self._keys.folder, seq), 0, 0, what, backups=[seq])
 
     def _find_pack(self, pack: str, size: int, what: str, seq: int, blocks: list[Range]) -> None:
         self._harmed_packs.add(pack)

@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from stampede.backup.adoption import Adoption
+from stampede.backup.base import find_base
 from stampede.backup.fetching import Fetcher
 from stampede.backup.immutability import Locks
-from stampede.backup.log import EMPTY, Commit, Harm, Log, Snapshot, Sweep
+from stampede.backup.log import Commit, Log, Snapshot
 from stampede.backup.names import volume_folder
 from stampede.backup.packs import MANIFEST_KIND, TABLE_KIND, PackWriter
 from stampede.backup.repository import Keys
@@ -30,7 +31,7 @@ from stampede.backup.tables import (
     decoded_table,
     packs_of,
 )
-from stampede.errors import Cancelled, Damaged, Foreign, Overtaken
+from stampede.errors import Cancelled, Damaged, Overtaken
 from stampede.extents import Range
 from stampede.frozen import Frozen
 
@@ -84,18 +85,6 @@ class About:
 
 class _Lost(Exception):
     """What this backup relied on was given up by others meanwhile: it has to begin again."""
-
-
-@dataclass
-class _Base:
-    """What a backup sets out from."""
-
-    seq: int = 0
-    snapshot: Snapshot | None = None
-    manifest: Manifest = field(default_factory=lambda: Manifest({}, {}))
-    readable: bool = True
-    sweep: Sweep = field(default_factory=Sweep)
-    harm: Harm = field(default_factory=Harm)
 
 
 def backup(
@@ -157,7 +146,8 @@ class _Run:
         self.tally = Tally()
         self._fresh: set[str] = set()
         self._head = self._log.head()
-        self._base = self._find_base()
+        wanted = source.base if source.changed is not None else 0
+        self._base = find_base(self._log, self._head, wanted, about.origin)
         self._locks = Locks(store, folder, self._base.snapshot)
         self._fetcher = Fetcher(store, self._keys, self._base.sweep.moved, cancelled)
         self._packs = PackWriter(store, self._keys, self._base.seq)
@@ -208,22 +198,6 @@ class _Run:
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():
             raise Cancelled("the backup was cancelled; what was sent is used by the next one")
-
-    def _find_base(self) -> _Base:
-        """The backup that the source knows its changes against, if it is kept; else the newest there is."""
-        if self._head == EMPTY:
-            return _Base()
-        seq = self._head.newest
-        if self._source.changed is not None and self._source.base not in (seq, 0):
-            kept = self._log.state(self._head).snapshots
-            seq = self._source.base if self._source.base in kept else seq
-        commit = self._head if self._head.seq == seq else self._log.read(seq) if seq else EMPTY
-        if commit.snapshot is not None and commit.snapshot.origin not in ("", self._about.origin):
-            hint = "give one of the two clusters a prefix of its own"
-            raise Foreign(f"cluster {commit.snapshot.origin} backs up a volume of this name here", hint)
-        sweep = self._head.sweep or self._log.sweep(self._head.sweep_at)
-        harm = self._head.harm or self._log.harm(self._head.harm_at)
-        return _Base(seq, commit.snapshot, sweep=sweep, harm=harm)
 
     def _send(self) -> tuple[Manifest, Frame | None]:
         """Afterwards all that differs is on its way, the manifest last."""

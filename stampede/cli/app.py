@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from stampede.cli import changing, following, reaching, serving, showing, snapshots, storing, volumes
+from stampede.cli import changing, following, leaving, reaching, serving, showing, snapshots, storing, volumes
 from stampede.cli.closed_output import Commands, OutputClosed, end_by_sigpipe
 from stampede.cli.groups import spread
 from stampede.errors import StampedeError
@@ -41,6 +41,7 @@ for command in (
     changing.down,
     showing.history,
     changing.adopt,
+    leaving.eject,
     following.follow,
     following.cancel,
     following.unlock,

@@ -81,6 +81,16 @@ class AdoptStack(StackRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EjectStack(StackRequest):
+    """Turn the stack into a project of plain Docker Compose in `directory` (absolute) on its host."""
+
+    flow: ClassVar[str] = "eject-stack"
+
+    directory: str
+    replicas_to_one: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScaleService(StackRequest):
     """Other numbers of replicas."""
 

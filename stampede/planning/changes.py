@@ -26,6 +26,7 @@ class Action(StrEnum):
     UPDATE = "update"
     ADOPT = "adopt"
     SET_ASIDE = "set aside"
+    EJECT = "eject"
     STOP = "stop"
     RESTORE = "restore"
 
@@ -34,7 +35,7 @@ Order = Literal["start-first", "stop-first"]
 Until = Literal["healthy", "completed"]
 
 
-Kind = Literal["instance", "network", "volume", "listener"]
+Kind = Literal["instance", "network", "volume", "listener", "file"]
 
 
 class Change(Frozen):

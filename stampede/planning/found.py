@@ -14,7 +14,8 @@ Health = Literal["none", "starting", "healthy", "unhealthy"]
 
 
 class FoundInstance(Frozen):
-    """A container that carries Stampede's labels. `addresses` is keyed by Docker's name of the network.
+    """A container that carries Stampede's labels. `addresses` and `network_ids` are keyed by Docker's name
+    of the network.
 
     `anonymous_volumes` maps mount targets to names of volumes that no file names; a replacement takes them over.
     `restarts` and `restart_policy` (Docker's word) are known only where the container was looked at by itself.
@@ -39,6 +40,7 @@ class FoundInstance(Frozen):
     image: str
     image_identity: str = ""
     addresses: dict[str, str] = {}
+    network_ids: dict[str, str] = {}
     anonymous_volumes: dict[str, str] = {}
     ports: dict[str, int] = {}
     published: tuple[str, ...] = ()
@@ -87,6 +89,8 @@ class ForeignContainer(Frozen):
     compose_project: str = ""
     compose_service: str = ""
     state: State = "running"
+    health: Health = "none"
+    exit_code: int | None = None
 
 
 class FoundHost(Frozen):

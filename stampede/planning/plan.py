@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -84,6 +85,7 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     """What happens to each service's wanted slots, in the order of the services' dependencies."""
     found = _by_slot(situation.hosts, situation.stack)
     completing = must_complete(services)
+    homes = {host.host: host for host in situation.hosts}
     wanted: dict[str, list[Instance]] = defaultdict(list)
     for instance in situation.instances:
         wanted[instance.service].append(instance)
@@ -91,23 +93,49 @@ def _rolls(situation: Situation, services: Mapping[str, Service]) -> dict[str, l
     for name in (name for level in levels(services) for name in level):
         until: Until = "completed" if name in completing else "healthy"
         dragged = "asked for" if name in situation.demands.restart else _dragged_along(services[name], rolls)
+        demanded = "asked for" if name in situation.demands.recreate else ""
         rolls[name] = []
         for instance in wanted[name]:
             there = found.get((name, instance.slot), [])
             recreated, restarted = _of_companions(instance, services, rolls)
-            roll = decide(
+            deciding = functools.partial(
+                decide,
                 instance,
                 there,
                 until=until,
                 before=_service_before(there, situation.revisions),
-                recreate="asked for" if name in situation.demands.recreate else recreated,
                 doubt=situation.doubt,
             )
+            roll = deciding(recreate=demanded or recreated)
+            if why := _unfit(instance, _to_be_started(roll, there), homes[instance.host]):
+                roll = deciding(recreate=why)
             if (roll is None or roll.action is Action.WAIT) and (why := dragged or restarted):
                 roll = restart(instance, there[0], why, until)
             rolls[name] += [roll] if roll else []
     _await_dependencies(services, situation, found, rolls)
     return rolls
+
+
+def _to_be_started(roll: Roll | None, there: Sequence[FoundInstance]) -> FoundInstance | None:
+    """The container that the roll starts as it is, if it does."""
+    kept = roll.kept.id if roll and roll.kept and roll.action in (Action.START, Action.CREATE) else None
+    return next((found for found in there if found.id == kept), None)
+
+
+def _unfit(instance: Instance, found: FoundInstance | None, host: FoundHost) -> str:
+    """Why a container that does not run cannot simply be started; empty if it can, or there is none.
+
+    Docker ties it to the very networks that it was made on, also when there are others of their names by now.
+    """
+    if found is None:
+        return ""
+    if instance.name != found.name:
+        return "its name was changed"
+    ours = {network.name: network.id for network in host.networks}
+    for name in sorted(instance.networks):
+        if name not in {*ours, *host.other_networks} or found.network_ids.get(name) not in (None, "", ours.get(name)):
+            return f"its network {name} is gone"
+    return ""
 
 
 def _dragged_along(service: Service, rolls: Mapping[str, list[Roll]]) -> str:

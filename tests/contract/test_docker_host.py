@@ -121,6 +121,18 @@ def test_a_paused_container_runs_again_when_it_is_started(bench: Workbench, dock
     assert found.state == "running"
 
 
+def test_a_container_is_renamed_once_and_not_to_a_name_that_is_taken(bench: Workbench, docker: Docker) -> None:
+    first, second = bench.create(bench.wanted()), bench.create(bench.wanted(2))
+    for _ in range(2):
+        docker.containers.rename(first, f"{bench.stack}-aside")
+    renamed = docker.containers.look(first)
+    assert renamed is not None
+    assert renamed.name == f"{bench.stack}-aside"
+    with pytest.raises(DaemonError, match="in use"):
+        docker.containers.rename(second, f"{bench.stack}-aside")
+    docker.containers.rename("st-no-such-container", "x")
+
+
 def test_a_running_container_can_be_removed(bench: Workbench, docker: Docker) -> None:
     bench.run(bench.wanted())
     docker.containers.remove(bench.run(bench.wanted(2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import docker as sdk
 import pytest
@@ -51,7 +52,8 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     )
     host = DockerHost()
     yield Ground(host, name, str(container.id))
-    container.remove(force=True)
+    for each in client.containers.list(all=True, filters={"label": f"{PROJECT}={name}"}):
+        each.remove(force=True)
     for left in client.networks.list(names=[f"{name}_default"]):
         left.remove()
     volume.remove()
@@ -157,3 +159,57 @@ def test_strangers_on_a_network_of_the_project_are_its_guests(ground: Ground, re
         assert ground.docker.projects.look(ground.name).guests == {network: (f"{ground.name}-guest",)}
     finally:
         guest.remove(force=True)
+
+
+FILE = """
+name: {name}
+services:
+  web:
+    image: stampede-test/busybox:1
+    command: ["sleep", "600"]
+    init: true
+    stop_grace_period: 1s
+    volumes: ["kept:/kept"]
+networks: {{default: {{name: {name}_default}}}}
+volumes: {{kept: {{name: {name}_data, external: true}}}}
+"""
+
+
+@pytest.fixture
+def directory(ground: Ground, tmp_path: Path) -> Iterator[Path]:
+    """A directory with a Compose file of a project of the same name; the one that was there has made way."""
+    ground.docker.projects.take_down(ground.name)
+    (tmp_path / "compose.yaml").write_text(FILE.format(name=ground.name))
+    yield tmp_path
+    ground.docker.projects.take_down(ground.name)
+
+
+def test_a_project_is_brought_up_once_and_taken_down_without_its_volumes(ground: Ground, directory: Path) -> None:
+    seen = set()
+    for _ in range(2):
+        ground.docker.projects.bring_up(directory)
+        (container,) = ground.docker.projects.look(ground.name).containers
+        assert (container.name, container.compose_service, container.state) == (
+            f"{ground.name}-web-1",
+            "web",
+            "running",
+        )
+        seen.add(container.id)
+    assert len(seen) == 1
+    for _ in range(2):
+        ground.docker.projects.take_down(ground.name)
+        left = ground.docker.projects.look(ground.name)
+        assert (left.containers, left.networks, left.volumes) == ((), (), (f"{ground.name}_data",))
+
+
+def test_a_project_that_compose_refuses_is_an_error_with_its_words(ground: Ground, directory: Path) -> None:
+    text = (directory / "compose.yaml").read_text().replace(f"{ground.name}_data", f"{ground.name}_missing")
+    (directory / "compose.yaml").write_text(text)
+    with pytest.raises(DaemonError, match=f"{ground.name}_missing"):
+        ground.docker.projects.bring_up(directory)
+
+
+def test_what_was_set_aside_is_not_taken_down(ground: Ground) -> None:
+    aside = ground.docker.projects.set_aside(ground.name, ground.container)
+    ground.docker.projects.take_down(ground.name)
+    assert [container.name for container in ground.docker.projects.look(ground.name).containers] == [aside]

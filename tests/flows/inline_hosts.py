@@ -49,7 +49,7 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
         return sorted(hosts)
 
     with pytest.MonkeyPatch.context() as patch, instead_of_this_host(next(iter(hosts.values()))):
-        for name in ("converge", "adopt_stack", "rebuild_server"):
+        for name in ("converge", "adopt_stack", "eject_stack", "rebuild_server"):
             module = importlib.import_module(f"stampede.flows.{name}")
             patch.setattr(module, "on_hosts", on_hosts)
             if hasattr(module, "schedulable_hosts"):

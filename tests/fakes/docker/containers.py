@@ -115,6 +115,17 @@ class FakeContainers:
         if address:
             container.change(addresses={**container.found.addresses, network: address})
 
+    def rename(self, container: str, name: str) -> None:
+        self._host.answer()
+        there = next((c for c in self._host.by_name.values() if container in (c.found.id, c.found.name)), None)
+        if there is None or there.found.name == name:
+            return
+        if name in self._host.by_name or any(foreign.name == name for foreign in self._host.foreign):
+            raise DaemonError(f"the container name {name} is already in use")
+        with self._host.effect(f"rename {there.found.name}"):
+            self._host.by_name[name] = self._host.by_name.pop(there.found.name)
+            there.change(name=name)
+
     def start(self, container: str) -> None:
         there = self.get(container)
         if there.found.state == "running":
@@ -194,6 +205,8 @@ class FakeContainers:
         return code, f"{said[1]}\n" if said else ""
 
     def logs(self, container: str, tail: int) -> bytes:
+        if any(container in (foreign.id, foreign.name) for foreign in self._host.foreign):
+            return b""
         lines = self.get(container).script.output.encode().splitlines(keepends=True)
         return b"".join(lines[len(lines) - tail :] if tail < len(lines) else lines)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from stampede.balancer.taken import TakenPort
 from stampede.blocks.docker.events import Event
+from stampede.containers.traits import Traits
 from stampede.errors import DaemonUnavailable
 from stampede.planning import identity
 from stampede.planning.found import ForeignContainer, FoundHost
@@ -40,6 +41,7 @@ class FakeDockerHost:
         self.volumes = FakeVolumes(self)
         self.projects = FakeProjects(self)
         self.images = FakeImages(self)
+        self.traits = Traits()
         self.containers = FakeContainers(self)
 
     def script(self, applies: Callable[[Instance], bool], script: Script) -> None:

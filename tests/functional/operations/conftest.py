@@ -134,10 +134,13 @@ def app(docker_client: sdk.DockerClient) -> Iterator[str]:
     """A name no other stack or Compose project has; afterwards nothing of either is left."""
     name = f"ops-{secrets.token_hex(3)}"
     yield name
-    for label in (f"stampede.stack={name}", f"com.docker.compose.project={name}"):
-        filters: dict[str, Any] = {"label": label}
+    labels: list[dict[str, Any]] = [
+        {"label": f"{key}={name}"} for key in ("stampede.stack", "com.docker.compose.project")
+    ]
+    for filters in labels:
         for container in docker_client.containers.list(all=True, filters=filters):
             container.remove(force=True, v=True)
+    for filters in labels:
         for network in docker_client.networks.list(filters=filters):
             network.remove()
         for volume in docker_client.volumes.list(filters=filters):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.lab.installation import until
@@ -169,6 +171,20 @@ def test_snapshots_are_taken_on_schedule(stack: LabStack) -> None:
     until(lambda: scheduled() not in (first, []), "the next one has taken its place")
     assert len(scheduled()) == 1
     assert len(stack.do("snapshot", "ls", stack.name).json) == 2  # the one taken by hand stays
+
+
+def test_missed_snapshots_are_caught_up_once(stack: LabStack) -> None:
+    policy = {"x-size": "32M", "x-snapshots": {"schedule": "monthly"}}
+    stack.up(database(), volumes={"data": policy})
+    deployment = stack.installation.read(f"/deployments/name/snapshot-stack/{stack.name}")["id"]
+    runs = []
+    for minutes in (40, 30, 20, 10):
+        due = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+        late = {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}
+        asked = {"parameters": {"volumes": ["data"], "scheduled": True}, "state": late}
+        runs.append(stack.installation.read(f"/deployments/{deployment}/create_flow_run", asked)["id"])
+    assert {stack.installation.wait_for_run(run)["state_type"] for run in runs} == {"COMPLETED"}
+    assert [s["taken_by"] for s in stack.do("snapshot", "ls", stack.name).json] == ["schedule"]
 
 
 def test_schedules_follow_the_file(stack: LabStack) -> None:

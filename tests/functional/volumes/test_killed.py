@@ -41,7 +41,8 @@ class Steps:
         """Kills the process that does `work`, a line of Python about `pool`; then a worker starts."""
         pool = self.pool
         self._more = killed_at(
-            self._number, lambda: eval(work, {"pool": pool, "wanted": wanted, "MIB": MIB, "receive": receive})
+            self._number,
+            lambda: eval(work, {"pool": pool, "wanted": wanted, "MIB": MIB, "receive": receive, "drop": drop}),
         )
         self.pool.bring_back()
 
@@ -66,7 +67,7 @@ def leftovers(places: Places) -> list[Path]:
     known = {"image", "volume.json", "snapshot.json", "snapshots"}
     inside = [path for volume in volumes for path in volume.iterdir() if path.name not in known]
     strays = [path for path in inside if path.parent.name != "snapshots" or path.name.startswith(".")]
-    return [*strays, *places.pool.glob("making/*"), *places.pool.glob("leaving/*")]
+    return [*strays, *places.pool.glob("making/*"), *places.pool.glob("leaving/*"), *places.pool.glob("arriving/*")]
 
 
 def test_making_the_pool(steps: Steps) -> None:
@@ -78,7 +79,7 @@ def test_making_the_pool(steps: Steps) -> None:
             ["pool", "pool.lock"],
         )
         clean_up(steps.places)
-        for path in ("making", "leaving", "volumes"):
+        for path in ("making", "leaving", "volumes", "arriving"):
             if (steps.places.pool / path).exists():
                 (steps.places.pool / path).rmdir()
         steps.places.pool_file.unlink(missing_ok=True)
@@ -181,6 +182,34 @@ def test_receiving(steps: Steps) -> None:
 def receive(pool: ImagePool) -> None:
     with pool.receive(wanted("came")) as image:
         ext4.make(image, 32 * MIB)
+
+
+def test_beginning_and_dropping_an_arrival(steps: Steps) -> None:
+    steps.pool.ensure_pool()
+    for _ in steps:
+        steps.kill("drop(pool)")
+        folder = steps.pool.begin_arrival(wanted("came"), "there")
+        assert sorted(path.name for path in folder.iterdir()) == ["arrival.json", "image", "served", "volume.json"]
+        steps.pool.drop_arrival("came")
+        assert (steps.pool.volumes(), leftovers(steps.places)) == ((), [])
+
+
+def drop(pool: ImagePool) -> None:
+    pool.begin_arrival(wanted("came"), "there")
+    pool.drop_arrival("came")
+
+
+def test_finishing_an_arrival(steps: Steps) -> None:
+    steps.pool.ensure_pool()
+    for _ in steps:
+        folder = steps.pool.begin_arrival(wanted("came", mib=48), "there")
+        ext4.make(folder / "image", 32 * MIB)
+        (folder / "image.complete").touch()
+        steps.kill("pool.finish_arrival('came')")
+        found = steps.pool.finish_arrival("came")
+        assert (found.mounted, found.trouble, found.size_bytes) == (True, "", 48 * MIB)
+        assert leftovers(steps.places) == []
+        steps.pool.remove_volume("came")
 
 
 def test_resizing(steps: Steps) -> None:

@@ -161,10 +161,10 @@ def test_reading_from_front_to_back_has_more_fetched_meanwhile(opened: Opened) -
 
 
 def test_a_damaged_chunk_is_an_error_and_its_neighbours_are_not(opened: Opened) -> None:
-    pack = next(name for name in opened.store.objects if "/p/" in name)
-    content, written = opened.store.objects[pack]
-    at = opened.lazy._opened.table(0).entries[0].frame.offset + 1000  # two segments are sent side by side
-    opened.store.objects[pack] = (content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :], written)
+    frame = OpenBackup(opened.store, opened.keys, VOLUME).table(0).entries[0].frame
+    name, at = f"v/{VOLUME}/p/{frame.pack}", frame.offset + 1000
+    content, written = opened.store.objects[name]
+    opened.store.objects[name] = (content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :], written)
     with pytest.raises(Damaged, match="is not what was written there"):
         opened.lazy.read(0, CHUNK)
     assert opened.lazy.read(20 * CHUNK, CHUNK) == opened.source.content[20 * CHUNK : 21 * CHUNK]

@@ -53,7 +53,8 @@ Stampede = Callable[..., Ended]
 def prefect() -> Iterator[FakePrefect]:
     """A server on which every verb has the same outcome, until a test says otherwise."""
     fake = FakePrefect()
-    for flow in ("deploy-stack", "scale-service", "rollback-stack", "restart-service", "remove-stack", "adopt-stack"):
+    verbs = ("deploy-stack", "scale-service", "rollback-stack", "restart-service", "remove-stack", "adopt-stack")
+    for flow in (*verbs, "eject-stack"):
         fake.play(flow, lambda parameters: OUTCOME)
     fake.play("plan-stack", lambda parameters: OUTCOME)
     with serve(fake):

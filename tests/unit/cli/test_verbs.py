@@ -58,7 +58,12 @@ def test_up_prints_one_object_for_programs(stampede: Stampede) -> None:
     assert ended.json["duration_s"] >= 0
 
 
-@pytest.mark.parametrize("words", [("scale", "web=5"), ("rollback",), ("restart",), ("down",), ("adopt", "--yes")])
+EJECT = ("eject", "--to", "/srv/shop", "--yes")
+
+
+@pytest.mark.parametrize(
+    "words", [("scale", "web=5"), ("rollback",), ("restart",), ("down",), ("adopt", "--yes"), EJECT]
+)
 def test_every_verb_prints_the_same_object(stampede: Stampede, words: tuple[str, ...]) -> None:
     assert stampede(*words, "--json").json["removed"] == ["shop-old-1"]
 
@@ -120,7 +125,15 @@ def test_exit_codes_tell_failures_apart(
         assert f"hint: {error.hint}" in ended.err
 
 
-CHANGING = [("up",), ("scale", "web=5"), ("rollback",), ("restart",), ("down",), ("adopt", "--yes")]
+CHANGING = [
+    ("up",),
+    ("scale", "web=5"),
+    ("rollback",),
+    ("restart",),
+    ("down",),
+    ("adopt", "--yes"),
+    EJECT,
+]
 
 
 @pytest.mark.parametrize("words", CHANGING)
@@ -225,6 +238,20 @@ def test_adopt_shows_its_plan_and_asks(prefect: FakePrefect, stampede: Stampede)
     assert [each.get("dry_run") for each in asked] == [True]
     assert stampede("adopt", "--yes").code == 0
     assert "dry_run" not in asked[1]
+
+
+def test_eject_shows_its_plan_and_asks_and_wants_a_whole_path_on_another_machine(
+    prefect: FakePrefect, stampede: Stampede, folder: Path
+) -> None:
+    asked = keeping(prefect, "eject-stack")
+    ended = stampede("eject", "--to", "out")
+    assert ended.code == 2
+    assert "--to names it with its whole path" in ended.err
+    ended = stampede("eject", "blog", "--to", str(folder / "out"), "--replicas-to-one")
+    assert ended.code == 6
+    assert "replace   shop-web-1  image changed" in ended.err
+    assert asked == [{**asked[0], "stack": "blog", "directory": str(folder / "out"), "replicas_to_one": True}]
+    assert asked[0]["dry_run"] is True
 
 
 def test_unlock_of_a_stack_that_is_not_locked_says_so(stampede: Stampede) -> None:

@@ -221,6 +221,22 @@ def test_what_does_not_run_is_started_unless_it_has_finished(
     assert [roll.reason for roll in rolls_of(plan_for(world, web=service))] == ([reason] if reason else [])
 
 
+def test_a_stopped_container_whose_network_or_name_is_gone_is_made_anew_unless_it_has_finished() -> None:
+    world = world_with(web={})
+    ((name, found),) = world.instances.items()
+    stopped = found.model_copy(update={"state": "exited", "exit_code": 1})
+    other = {network.name: "another" for host in world.found() for network in host.networks}
+    for changed, why in (
+        ({"network_ids": other}, "its network shop_default is gone"),
+        ({"name": "aside"}, "its name was changed"),
+    ):
+        world.instances[name] = stopped.model_copy(update=changed)
+        (roll,) = rolls_of(plan_for(world, web={}))
+        assert (roll.action, roll.reason.partition(";")[0], len(roll.old)) == (Action.REPLACE, why, 1)
+        world.instances[name] = world.instances[name].model_copy(update={"exit_code": 0})
+        assert plan_for(world, web={}).is_empty
+
+
 def test_after_a_change_that_did_not_end_well_nothing_is_taken_for_granted() -> None:
     world = world_with(web={"deploy": {"replicas": 2}})
     first, _ = world.instances

@@ -1,0 +1,96 @@
+"""A backup becomes a volume that can be used at once, and has all of its content some time later.
+
+    folder = ensure_arriving(pool, new, access, volume, backup)     a second later it can be used
+    arrival_progress(folder)                                        complete?
+    pool.finish_arrival(new.name)                                   when nobody uses it: a volume like all others
+
+Each can be called again after any death. What was written to the volume meanwhile is kept like on a disk: what was
+synced survives a kill and a power cut. The volume is never taken for whole before all of it was fetched and verified.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from stampede import programs
+from stampede.blocks.backups.jobs import BringJob, RepositoryAccess
+from stampede.blocks.backups.process import error_of
+from stampede.blocks.volumes.layout import is_claimed
+from stampede.blocks.volumes.pool import ImagePool
+from stampede.errors import StampedeError
+from stampede.frozen import Frozen
+from stampede.volumes.models import WantedVolume
+from stampede.volumes.room import volume_size
+
+_MODULE = "stampede.blocks.backups.bring"
+_BEGINS_WITHIN_S = 90.0
+
+
+class Progress(Frozen):
+    """How far a volume is that arrives. `trouble` is why something could not be read or fetched, the last time."""
+
+    pid: int
+    serving: bool = False
+    complete: bool = False
+    done_bytes: int = 0
+    of_bytes: int = 0
+    kind: str = ""
+    trouble: str = ""
+    hint: str = ""
+
+
+def ensure_arriving(
+    pool: ImagePool, new: WantedVolume, access: RepositoryAccess, volume: str, backup: int, *, patience_s: float = 60.0
+) -> Path:
+    """Afterwards `new` can be used, with the content of this backup, and the rest of it is being fetched.
+
+    Returns the folder in which it arrives. Whoever reads what is not there yet waits for it; EIO if it cannot be had.
+    If it could not begin nothing of it is left.
+
+    Raises: Refused, InUse (as pool.begin_arrival), BadInput if it is smaller than the backup, and what keeps that from
+    being read.
+    """
+    folder = pool.begin_arrival(new, f"{access.repository}/{volume}@{backup}")
+    if not is_claimed(folder):
+        (folder / "progress.json").unlink(missing_ok=True)
+        job = BringJob(
+            access=access,
+            volume=volume,
+            backup=backup,
+            folder=folder,
+            most_bytes=volume_size(new.size_bytes),
+            patience_s=patience_s,
+        )
+        argv = [sys.executable, "-m", _MODULE]
+        programs.start(argv, stdin=job.model_dump_json(), log=folder / "log")
+        try:
+            _wait_until_served(folder)
+        except StampedeError:
+            if not (folder / "there").exists():  # nothing of it was ever used
+                pool.drop_arrival(new.name)
+            raise
+    pool.mount_arrival(new.name)
+    return folder
+
+
+def arrival_progress(folder: Path) -> Progress | None:
+    """How far it is; None when nobody has begun, or it has become a volume."""
+    try:
+        return Progress.model_validate_json((folder / "progress.json").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _wait_until_served(folder: Path) -> None:
+    deadline = time.monotonic() + _BEGINS_WITHIN_S
+    while True:
+        found = arrival_progress(folder)
+        if found and found.serving:
+            return
+        if found and found.trouble:
+            raise error_of(found.kind, found.trouble, found.hint)
+        if time.monotonic() > deadline:
+            raise StampedeError(f"nobody serves {folder} after {_BEGINS_WITHIN_S:g} s", f"its log is {folder}/log")
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""What is decided once when a stack leaves Stampede, and what a host says before that. No content of secrets."""
+
+from __future__ import annotations
+
+from stampede.containers.traits import Traits
+from stampede.frozen import Frozen
+from stampede.planning.adoption import ComposeProject
+
+COMPOSE_FILE = "compose.yaml"
+SET_ASIDE = "-before-ejection"
+
+
+class Ejection(Frozen):
+    """How one revision of a stack becomes a Compose project in `directory` of its host.
+
+    `images` are what services are made from. `single` are services that go down to one replica, because each container
+    publishes its own ports. `jobs` end, and are not started again at boot. `ports` are host ports that the file leaves
+    to choose, by service and place in its list. `anonymous` maps services and targets to volumes without a name that
+    go along, `volumes` the file's names of volumes to Docker's.
+    """
+
+    stack: str
+    revision: int
+    directory: str
+    images: dict[str, str]
+    single: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    ports: dict[str, dict[int, int]] = {}
+    anonymous: dict[str, dict[str, str]] = {}
+    volumes: dict[str, str] = {}
+    traits: Traits = Traits()
+
+    @property
+    def compose_file(self) -> str:
+        return f"{self.directory}/{COMPOSE_FILE}"
+
+
+class EjectionSite(Frozen):
+    """What a host has to say before a stack is ejected there.
+
+    `images` are the names under which it has the services' very images. `begun` is what an earlier ejection of the
+    stack decided. `in_the_way` is why the directory cannot be used, empty if it can.
+    """
+
+    images: dict[str, str] = {}
+    project: ComposeProject
+    traits: Traits = Traits()
+    begun: Ejection | None = None
+    in_the_way: str = ""
+
+
+class EjectedFile(Frozen):
+    """A config or secret as a file beside the Compose file. `path` is relative to the directory."""
+
+    path: str
+    content: str
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
