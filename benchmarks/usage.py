@@ -34,14 +34,14 @@ def use(argv: Sequence[str | Path], *, stdin: str = "", env: Mapping[str, str] |
         given.seek(0)
         began = time.perf_counter()
         process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=err, env=env)
-        memory = _Memory(process.pid)
-        _, status, spent = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
+        with _Memory(process.pid) as memory:
+            _, status, spent = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         said = [_all_of(file.fileno()) for file in (out, err)]
     if process.returncode:
         raise StampedeError(f"{argv[0]} ended with {process.returncode}: {''.join(said)[-2000:]}")
-    return Usage(seconds, spent.ru_utime + spent.ru_stime, memory.greatest_mib(), said[0])
+    return Usage(seconds, spent.ru_utime + spent.ru_stime, memory.greatest_mib, said[0])
 
 
 class _Memory:
@@ -50,12 +50,17 @@ class _Memory:
     def __init__(self, pid: int) -> None:
         self._status, self._greatest_kib, self._over = Path(f"/proc/{pid}/status"), 0, threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
 
-    def greatest_mib(self) -> float:
-        """Once the process has ended."""
+    def __enter__(self) -> _Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    @property
+    def greatest_mib(self) -> float:
         return self._greatest_kib / 1024
 
     def _watch(self) -> None:
