@@ -8,6 +8,15 @@ from prefect.flows import Flow
 
 from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
+from stampede.flows.backups.backup_stack import back_up_on_host, backup_stack, backup_volume
+from stampede.flows.backups.drill import drill_on_host, drill_restore
+from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
+from stampede.flows.backups.restore import (
+    fetch_snapshot_on_host,
+    fetch_volume_on_host,
+    recover_stack,
+    restore_backup,
+)
 from stampede.flows.check_store import check_store
 from stampede.flows.deploy_stack import deploy_stack
 from stampede.flows.eject_stack import eject_stack
@@ -53,6 +62,14 @@ VERBS: tuple[Flow[..., Any], ...] = (
     rebuild_server,
     add_store,
     check_store,
+    backup_stack,
+    drill_restore,
+    backup_volume,
+    list_backups,
+    verify_backups,
+    prune_backups,
+    restore_backup,
+    recover_stack,
     list_volumes,
     create_volume,
     clone_volume,
@@ -81,6 +98,10 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     stop_users,
     put_back_on_host,
     reach_store,
+    back_up_on_host,
+    drill_on_host,
+    fetch_volume_on_host,
+    fetch_snapshot_on_host,
     survey_ejection,
     move_out,
     move_back,

@@ -12,6 +12,7 @@ from stampede.documents import Revision
 from stampede.errors import UpdateFailed, UpdatePaused
 from stampede.flows.roll_out import roll_out
 from stampede.flows.survey_host import Survey, survey_host
+from stampede.flows.volumes.before_deploy import snapshot_before_deploy
 from stampede.planning.batches import HostWork, batches
 from stampede.planning.changes import Outcome, Plan
 from stampede.planning.expansion import expand
@@ -41,7 +42,7 @@ from stampede.tasks.stack_state import (
 class Request:
     """What a verb asks for: a `draft`, an existing `revision`, or neither, which means that the stack shall go.
 
-    `going_back` makes rollback_config count instead of update_config.
+    `going_back` makes rollback_config count instead of update_config; `with_data` says that the data goes along.
     """
 
     stack: str
@@ -56,6 +57,7 @@ class Request:
     build: bool = False
     dry_run: bool = False
     going_back: bool = False
+    with_data: bool = False
 
 
 @announced
@@ -76,6 +78,8 @@ async def converge_quietly(request: Request) -> Outcome:
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
+    if wanted and not plan.is_empty and not request.with_data:
+        await snapshot_before_deploy(wanted)
     await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
     await tell_hosts(request, wanted, surveys, plan)

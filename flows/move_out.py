@@ -34,15 +34,20 @@ async def move_out(
     """Afterwards the Compose project runs in the stack's place, and the stack's containers are gone.
 
     `listening` closes its ports, and `stages` say in which order its instances stop. Theirs are kept until the project
-    is healthy. Raises: DaemonError with what Compose said, Unhealthy, Fenced.
+    is healthy. The data of managed volumes is copied before and once more after they have stopped.
+    Raises: DaemonError with what Compose said, Unhealthy, Fenced.
     """
     wanted = await read_revision(stack, ejection.revision)
     services = wanted.definition.services
     await project.write_project(mandate, wanted, ejection)
+    for volume, copy in ejection.copies.items():
+        await project.copy_out(mandate, volume, copy)
     await ensure_listening(mandate, None, listening)
     for stage in stages:
         rolls = [roll for lane in stage.lanes for wave in lane.waves for roll in wave.rolls]
         await asyncio.gather(*(_stop(mandate, roll.service, old) for roll in rolls for old in roll.old))
+    for volume, copy in ejection.copies.items():
+        await project.copy_out(mandate, volume, copy, ejection.decided)
     found = await read_found(stack)
     named = [i for i in found.instances if i.service in services and services[i.service].container_name]
     await asyncio.gather(*(project.free_name(mandate, i) for i in named if not i.name.endswith(ASIDE)))

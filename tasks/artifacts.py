@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from prefect.artifacts import acreate_markdown_artifact
 
+from stampede.backup.views import BackupsVerified, DrillReport, StackBackedUp
 from stampede.errors import StampedeError
 from stampede.planning.changes import Change, Outcome, Plan
+from stampede.volumes.room import human
 from stampede.volumes.views import SnapshotsTaken
 
 MOST_OF_A_MESSAGE = 2000
@@ -47,6 +49,63 @@ async def publish_snapshots(taken: SnapshotsTaken) -> None:
         key=f"snapshots-{_key(taken.stack)}",
         markdown="\n".join(lines),
         description=f"Snapshots of the volumes of {taken.stack}.",
+    )
+
+
+async def publish_backups(done: StackBackedUp) -> None:
+    """Afterwards the run shows which backups it made, and what they cost."""
+    lines = [f"### Backups of {done.stack}", "", "| volume | backup | in | holds | changed | sent | took |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| {one.volume} | {one.backup} | {one.store} | {human(one.logical_bytes)} | {human(one.changed_bytes)}"
+        f" | {human(one.uploaded_bytes)} | {one.duration_s:.1f} s |"
+        for one in done.volumes
+    ]
+    lines += ["", *(f"- **warning** {warning}" for warning in done.warnings)]
+    await acreate_markdown_artifact(
+        key=f"backups-{_key(done.stack)}",
+        markdown="\n".join(lines),
+        description=f"Backups of the volumes of {done.stack}.",
+    )
+
+
+async def publish_verification(found: BackupsVerified) -> None:
+    """Afterwards the run shows what was looked at, and every bad object with the backups that it damages."""
+    lines = [f"### Backups of {found.stack}: {found.checked_backups} looked at, {human(found.checked_bytes)} read", ""]
+    if found.bad:
+        lines += ["| object | bytes | what | damages |", "|---|---|---|---|"]
+        lines += [
+            f"| {one.object} | {one.start}–{one.end} | {one.what} |"
+            f" {', '.join(f'{one.volume}@{backup}' for backup in one.backups)} |"
+            for one in found.bad
+        ]
+    else:
+        lines += ["All is as it was written."]
+    await acreate_markdown_artifact(
+        key=f"verification-{_key(found.stack)}",
+        markdown="\n".join(lines),
+        description=f"Whether the backups of {found.stack} are as they were written.",
+    )
+
+
+async def publish_drill(report: DrillReport) -> None:
+    """Afterwards the run shows what the drill proved."""
+    lines = [
+        f"### The backups of {report.stack} can be used",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| restored | {', '.join(f'{v}@{b}' for v, b in zip(report.volumes, report.backups, strict=True))} |",
+        f"| ran healthy on it | {', '.join(report.services)}, on {report.host} |",
+        f"| checks | {', '.join(report.checks) or 'none'} |",
+        f"| recovery time | {report.recovery_s:.1f} s |",
+        f"| age of the data | {report.data_age_s / 3600:.1f} h |",
+        f"| verified | {human(report.verified_bytes)} |",
+    ]
+    await acreate_markdown_artifact(
+        key=f"drill-{_key(report.stack)}",
+        markdown="\n".join(lines),
+        description=f"What a drill of the backups of {report.stack} showed.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from stampede.blocks import ejected_files
 from stampede.blocks.docker.project_health import wait_until_project_is_healthy
+from stampede.blocks.tree_copy import copy_tree, every_so_often
 from stampede.documents import Revision
 from stampede.ejection.compose_file import compose_text
 from stampede.ejection.compose_file import ejected_files as files_of
@@ -19,6 +21,7 @@ from stampede.ejection.models import SET_ASIDE, Ejection, EjectionSite
 from stampede.errors import ImageMissing
 from stampede.planning.found import FoundInstance
 from stampede.planning.instances import Image
+from stampede.stackfile.models import Volume
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.retry import NO_RECORD, RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
@@ -38,6 +41,7 @@ async def read_site(stack: str, directory: str, images: Mapping[str, Image]) -> 
         traits=await in_thread(lambda: host.docker.traits),
         begun=ejected_files.read_begun(host.places, stack),
         in_the_way=ejected_files.why_not(Path(directory), stack),
+        now=time.time(),
     )
 
 
@@ -62,6 +66,33 @@ async def write_project(mandate: Mandate, wanted: Revision, ejection: Ejection) 
     await in_thread(ejected_files.note_begun, places, ejection)
     text, files = compose_text(wanted, ejection), files_of(wanted)
     await in_thread(ejected_files.write_project, Path(ejection.directory), ejection.stack, text, files)
+
+
+@task(task_run_name="copy {volume} to {copy}", **RETRY_TRANSIENT)
+async def copy_out(mandate: Mandate, volume: str, copy: str, changed_since: float | None = None) -> None:
+    """Afterwards `copy`, a volume of Docker's own, holds what the managed volume does, as far as it stands still.
+
+    Once the project has a container, the copy is the one that counts, and is left alone.
+    Raises: DaemonError when the disk is full, Fenced.
+    """
+    mandate.check()
+    host = this_host()
+    if (await in_thread(host.docker.projects.look, mandate.stack)).containers:
+        return
+    wanted = Volume(name=copy)
+    await in_thread(host.docker.volumes.ensure_volume, wanted, cluster=host.cluster, stack=mandate.stack)
+    source, target = await in_thread(host.pool.mount, volume), await in_thread(host.docker.volumes.data_of, copy)
+    log = get_run_logger()
+    copied = await until_cancelled(
+        lambda cancelled: copy_tree(
+            source,
+            target,
+            changed_since=changed_since,
+            cancelled=cancelled,
+            progress=every_so_often(lambda done: log.info("%s: %d MiB", volume, done >> 20)),
+        )
+    )
+    log.info("%s: %d files, %d MiB, of which %d copied", volume, copied.files, copied.bytes >> 20, copied.copied_bytes)
 
 
 @task(task_run_name="free the name {found.name}", **RETRY_TRANSIENT)
@@ -97,6 +128,8 @@ async def take_down(mandate: Mandate, ejection: Ejection) -> None:
     mandate.check()
     host = this_host()
     await in_thread(host.docker.projects.take_down, ejection.stack)
+    for copy in ejection.copies.values():
+        await in_thread(host.docker.volumes.remove_volume, copy, cluster=host.cluster)
     await in_thread(ejected_files.remove_project, Path(ejection.directory), ejection.stack)
 
 

@@ -20,7 +20,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stampede.backup.catalogue import backups, catalogue
+from stampede.backup.catalogue import backups, catalogue, spec_of
 from stampede.backup.prune import prune
 from stampede.backup.repository import Keys
 from stampede.backup.restore import restore
@@ -35,6 +35,7 @@ from stampede.blocks.backups.jobs import (
     ListJob,
     PruneJob,
     RestoreJob,
+    SpecJob,
     VerifyJob,
 )
 from stampede.blocks.backups.sources import opened_source
@@ -101,7 +102,7 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
     keys = Keys(access.repository, bytes.fromhex(access.master_key.get_secret_value()))
     match job:
         case BackupJob():
-            about = About(created=job.created, origin=job.origin, spec=job.spec)
+            about = About(created=job.created, origin=job.origin, host=job.host, spec=job.spec)
             with opened_source(job.image, job.base_image, job.base) as source:
                 return backup(store, keys, job.volume, source, about, progress=progress, cancelled=cancelled)
         case RestoreJob():
@@ -128,6 +129,8 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
             if job.volume:
                 return backups(store, keys, job.volume, with_lost=job.with_lost)
             return catalogue(store, keys, with_lost=job.with_lost)
+        case SpecJob():
+            return spec_of(store, keys, job.volume, job.backup)
 
 
 def _spare_the_garbage_collector() -> None:

@@ -52,6 +52,7 @@ class BackupJob(Frozen):
     base: int = 0
     created: datetime
     origin: str = ""
+    host: str = ""
     spec: str = "{}"
 
 
@@ -94,6 +95,15 @@ class ListJob(Frozen):
     with_lost: bool = False
 
 
+class SpecJob(Frozen):
+    """What one backup says of the app. The answer holds secrets."""
+
+    verb: Literal["spec"] = "spec"
+    access: RepositoryAccess
+    volume: str
+    backup: int
+
+
 class ServeJob(Frozen):
     """Serve a backup at `place`, for as long as the job's standard input is open."""
 
@@ -115,8 +125,8 @@ class BringJob(Frozen):
     patience_s: float = 60.0
 
 
-Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob
-Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed]
+Job = BackupJob | RestoreJob | VerifyJob | PruneJob | ListJob | SpecJob
+Answer = BackupReport | RestoreReport | VerifyReport | PruneReport | list[Listed] | str
 
 JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="verb")])
 ANSWERS: dict[str, TypeAdapter[Any]] = {
@@ -125,4 +135,5 @@ ANSWERS: dict[str, TypeAdapter[Any]] = {
     "verify": TypeAdapter(VerifyReport),
     "prune": TypeAdapter(PruneReport),
     "list": TypeAdapter(list[Listed]),
+    "spec": TypeAdapter(str),
 }

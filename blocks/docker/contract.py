@@ -184,6 +184,13 @@ class Volumes(Protocol):
         """Afterwards it and its data are gone; a no-op if it was. Raises: Foreign, DaemonError while in use."""
         ...
 
+    def data_of(self, name: str) -> Path:
+        """Where the data of a volume of Docker's own lies on this host.
+
+        Raises: DaemonError if there is none, or if another driver or other options than Docker's own say where.
+        """
+        ...
+
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
         """Named volumes of ours; anonymous ones belong to their instances and are not listed."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from docker.errors import NotFound
@@ -54,6 +55,14 @@ class DockerVolumes:
                 self._client.api.remove_volume(name)
             except NotFound:
                 return
+
+    def data_of(self, name: str) -> Path:
+        there = self._inspect(name)
+        if there is None:
+            raise DaemonError(f"there is no volume {name}", "docker volume ls lists those that there are")
+        if there["Driver"] != "local" or there.get("Options"):
+            raise DaemonError(f"the data of volume {name} is not Docker's own: its driver or options say where it is")
+        return Path(there["Mountpoint"])
 
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
         return self.sorted_out(cluster, stack)[0]

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from stampede.volumes.models import FoundManagedVolume, PoolStatus, Snapshot, WantedVolume
+from stampede.volumes.models import FoundManagedVolume, PoolStatus, Pressure, Snapshot, WantedVolume
 from stampede.volumes.stall import BUDGET_S
 
 
@@ -92,6 +92,15 @@ class VolumePool(Protocol):
         """
         ...
 
+    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+        """A snapshot whose content comes from elsewhere, such as a backup: the path at which its image is to be put.
+
+        After the context the volume has this snapshot; if it raises or is killed, it does not. Other verbs go on
+        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool is
+        too full for another one.
+        """
+        ...
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         """Afterwards the volume has the content of its snapshot, and is mounted. Its size stays what it is.
 
@@ -130,6 +139,10 @@ class VolumePool(Protocol):
 
     def status(self) -> PoolStatus | None:
         """How the pool is; None where there is none yet."""
+        ...
+
+    def pressure(self) -> Pressure | None:
+        """How urgently it needs room; None where there is none yet. So cheap that it may be asked every second."""
         ...
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:

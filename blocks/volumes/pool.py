@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +18,20 @@ from stampede.blocks.volumes.freezing import thaw_all
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.images import Images
 from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, move, persist, remove_tree, write
+from stampede.blocks.volumes.received import received
 from stampede.blocks.volumes.recovery import finish_restore, fit, settle
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
 from stampede.volumes.labels import REPLACED_BY
-from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
+from stampede.volumes.models import (
+    FoundManagedVolume,
+    PoolSettings,
+    PoolStatus,
+    Pressure,
+    Snapshot,
+    VolumeRecord,
+    WantedVolume,
+)
 from stampede.volumes.names import check_volume_name, snapshot_id
 from stampede.volumes.room import human, pressure, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S
@@ -159,6 +168,9 @@ class ImagePool:
             remove_tree(making)
             os.close(claim)
 
+    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+        return received(self._layout, coming, self._changing, lambda: self._status().pressure)
+
     def begin_arrival(self, new: WantedVolume, source: str) -> Path:
         """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
 
@@ -272,6 +284,12 @@ class ImagePool:
 
     def status(self) -> PoolStatus | None:
         return self._status() if self._ground.find() else None
+
+    def pressure(self) -> Pressure | None:
+        if not self._ground.find():
+            return None
+        size, used = self._ground.sizes()
+        return pressure(used, size)
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:
         if not self._ground.find():

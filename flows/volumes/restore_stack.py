@@ -96,6 +96,7 @@ async def restore_stack(
             why=why or f"restore {snapshot}",
             dry_run=dry_run,
             going_back=True,
+            with_data=True,
         )
         snapshots = {volume.name: found.snapshot(volume, snapshot) for volume in chosen}
         return await go_back_to(GoingBack(request, running, found, snapshots))

@@ -77,7 +77,7 @@ async def while_stopped(
         try:
             await work(mandate)
         except StampedeError:
-            await converge_quietly(replace(request, draft=None, revision=running, going_back=True))
+            await converge_quietly(replace(request, draft=None, revision=running, going_back=True, with_data=True))
             raise
     outcome = await converge_quietly(request)
     return outcome.model_copy(update={"changes": (*stopped, *outcome.changes)})

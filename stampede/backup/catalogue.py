@@ -23,6 +23,7 @@ class Listed(Frozen):
     changed_bytes: int
     uploaded_bytes: int
     origin: str
+    host: str = ""
     trouble: str = ""
 
 
@@ -47,6 +48,14 @@ def backups(store: ObjectStore, keys: Keys, volume: str, *, with_lost: bool = Fa
 def catalogue(store: ObjectStore, keys: Keys, *, with_lost: bool = False) -> list[Listed]:
     """All backups that are kept, of all volumes."""
     return [one for volume in volumes(store) for one in backups(store, keys, volume, with_lost=with_lost)]
+
+
+def spec_of(store: ObjectStore, keys: Keys, volume: str, backup: int) -> str:
+    """What is needed to bring the app back, as this backup has it: JSON, with secrets. Raises: as `find_backup`."""
+    log = Log(store, keys.volume(volume_folder(volume)))
+    snapshot = find_backup(log, log.head(), volume, backup).snapshot
+    assert snapshot is not None, "it is among the backups"
+    return snapshot.spec
 
 
 def find_backup(log: Log, head: Commit, volume: str, backup: int | None) -> Commit:
@@ -85,6 +94,7 @@ def _listed(volume: str, seq: int, snapshot: Snapshot) -> Listed:
         changed_bytes=snapshot.changed_bytes,
         uploaded_bytes=snapshot.uploaded_bytes,
         origin=snapshot.origin,
+        host=snapshot.host,
     )
 
 

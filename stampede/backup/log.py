@@ -44,6 +44,7 @@ class Snapshot(Frozen):
     uploaded_bytes: int
     locked_until: datetime | None = None  # the earliest end of the locks of what it needs; None for not locked
     origin: str = ""  # the cluster that made it
+    host: str = ""  # and the host of it that had the volume
     spec: str = "{}"  # the stack's revision and whatever else is needed to bring the app back; JSON
 
 

@@ -80,6 +80,7 @@ class About:
 
     created: datetime
     origin: str = ""
+    host: str = ""
     spec: str = "{}"
 
 
@@ -186,6 +187,7 @@ class _Run:
             uploaded_bytes=sum(self._packs.sizes.values()),
             locked_until=locked_until,
             origin=self._about.origin,
+            host=self._about.host,
             spec=self._about.spec,
         )
 

@@ -59,14 +59,26 @@ def rollback(
         int | None, typer.Argument(metavar="[REVISION]", min=1, help="Default: the last that served before.")
     ] = None,
     *,
+    with_data: Annotated[
+        bool,
+        typer.Option("--with-data", help="Its volumes too: to the snapshots taken before it was replaced."),
+    ] = False,
     which: groups.StackName,
     change: groups.Change,
+    yes: options.Yes = False,
 ) -> None:
     """Go back to a kept revision (stampede history lists them)."""
+    from stampede.cli.asking import confirm
+    from stampede.cli.verbs import tell_plan
     from stampede.client import RollbackStack
 
     with change.client() as client:
-        change.carry_out(client, RollbackStack(stack=which.chosen(client), revision=revision))
+        stack = which.chosen(client)
+        request = RollbackStack(stack=stack, revision=revision, with_data=with_data or None)
+        if with_data and not (yes or change.dry_run):
+            tell_plan(change.try_out(client, request))
+            confirm(f"Roll back {stack} with its data this way?")
+        change.carry_out(client, request)
 
 
 def restart(

@@ -10,15 +10,21 @@ import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stampede.cli import options
 
 if TYPE_CHECKING:
-    from stampede.client import Client, Outcome, StackRequest
+    from stampede.client import Client, Outcome, Run, StackRequest
     from stampede.stackfile import LoadedStack
 
 Parameters = dict[str, inspect.Parameter]
+
+
+class Show(Protocol):
+    """Prints what a run returned."""
+
+    def __call__(self, found: Any, run: Run, /, *, as_json: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -95,14 +101,32 @@ class Change:
         """
         from stampede.cli.verbs import carry_out
 
-        asked = replace(
+        carry_out(client, self._of(client, request), as_json=self.as_json, detach=self.detach)
+
+    def ask(self, client: Client, request: StackRequest, show: Show) -> None:
+        """The same for a verb whose run returns something of its own, which is shown by `show`."""
+        from stampede.cli.verbs import show_detached, timed_result_of
+
+        asked = self._of(client, request)
+        if self.detach:
+            show_detached(client.start(asked), request.stack, as_json=self.as_json)
+            return
+        show(*timed_result_of(client, asked), as_json=self.as_json)
+
+    def tried_out(self, client: Client, request: StackRequest) -> Any:
+        """What `ask` would do, as plain JSON. Raises: the error that ended its run."""
+        from stampede.cli.verbs import result_of
+
+        return result_of(client, replace(request, requested_by=client.requested_by, dry_run=True))
+
+    def _of(self, client: Client, request: StackRequest) -> StackRequest:
+        return replace(
             request,
             requested_by=client.requested_by,
             why=self.why or None,
             dry_run=self.dry_run or None,
             wait_for_lock_s=self.wait,
         )
-        carry_out(client, asked, as_json=self.as_json, detach=self.detach)
 
     def try_out(self, client: Client, request: StackRequest) -> Outcome:
         """What carrying it out would change. Raises: the error that ended its run."""

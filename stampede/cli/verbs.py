@@ -27,7 +27,7 @@ def carry_out(client: Client, request: StackRequest, *, as_json: bool, detach: b
     began = time.monotonic()
     run = client.start(request)
     if detach:
-        _show_detached(run, request.stack, as_json=as_json)
+        show_detached(run, request.stack, as_json=as_json)
         return
     outcome = wait_for(client, run)
     show_outcome(outcome, replace(run, duration_s=time.monotonic() - began), as_json=as_json)
@@ -139,7 +139,8 @@ def show_plan(plan: Outcome, run: Run, *, as_json: bool) -> None:
     print(f"{plan.stack}: {len(plan.changes)} would change, {len(plan.unchanged)} unchanged")
 
 
-def _show_detached(run: Run, stack: str, *, as_json: bool) -> None:
+def show_detached(run: Run, stack: str, *, as_json: bool) -> None:
+    """Print that a run has been started, and how to get back to it."""
     if as_json:
         print(json.dumps({"stack": stack, "run": {"id": run.id, "url": run.url}}, indent=2))
         return

@@ -106,6 +106,7 @@ class RollbackStack(StackRequest):
     flow: ClassVar[str] = "rollback-stack"
 
     revision: int | None = None
+    with_data: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from stampede.balancer.listeners import BalancedStack
 from stampede.balancer.ports import is_balanced, wanted_port, wanted_ports
 from stampede.containers.ports import docker_publishes, left_to_choose
-from stampede.ejection.models import Ejection, EjectionSite
+from stampede.ejection.models import COPY, Ejection, EjectionSite
 from stampede.errors import BadInput, Foreign, Refused
 from stampede.planning.adoption import SET_ASIDE as BEFORE_ADOPTION
 from stampede.planning.dependencies import must_complete
@@ -34,6 +34,8 @@ def decide_ejection(
     here = [instance for instance in found.instances if instance.stack == definition.name]
     carried = {name: _carried(name, definition, single, here) for name in definition.services}
     mounted = {mount.source for service in definition.services.values() for mount in service.volumes}
+    used = {volume.name for key, volume in definition.volumes.items() if key in mounted}
+    copies = {v.name: f"{v.name}{COPY}" for v in found.volumes if v.managed and v.name in used}
     return Ejection(
         stack=definition.name,
         revision=revision,
@@ -43,7 +45,11 @@ def decide_ejection(
         jobs=_jobs(definition, here),
         ports=_chosen_ports(definition, single, here, found.balanced or BalancedStack(stack=definition.name)),
         anonymous={name: volumes for name, volumes in carried.items() if volumes},
-        volumes={key: volume.name for key, volume in definition.volumes.items() if key in mounted},
+        volumes={
+            key: copies.get(volume.name, volume.name) for key, volume in definition.volumes.items() if key in mounted
+        },
+        copies=copies,
+        decided=site.now,
         traits=site.traits,
     )
 

@@ -8,6 +8,7 @@ from stampede.planning.adoption import ComposeProject
 
 COMPOSE_FILE = "compose.yaml"
 SET_ASIDE = "-before-ejection"
+COPY = "-ejected"
 
 
 class Ejection(Frozen):
@@ -16,7 +17,8 @@ class Ejection(Frozen):
     `images` are what services are made from. `single` are services that go down to one replica, because each container
     publishes its own ports. `jobs` end, and are not started again at boot. `ports` are host ports that the file leaves
     to choose, by service and place in its list. `anonymous` maps services and targets to volumes without a name that
-    go along, `volumes` the file's names of volumes to Docker's.
+    go along, `volumes` the file's names of volumes to Docker's. `copies` are managed volumes, by Docker's name, with
+    the volumes of Docker's own that get their data; it changes only after `decided`, by the host's clock, if at all.
     """
 
     stack: str
@@ -28,6 +30,8 @@ class Ejection(Frozen):
     ports: dict[str, dict[int, int]] = {}
     anonymous: dict[str, dict[str, str]] = {}
     volumes: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    decided: float = 0.0
     traits: Traits = Traits()
 
     @property
@@ -39,7 +43,7 @@ class EjectionSite(Frozen):
     """What a host has to say before a stack is ejected there.
 
     `images` are the names under which it has the services' very images. `begun` is what an earlier ejection of the
-    stack decided. `in_the_way` is why the directory cannot be used, empty if it can.
+    stack decided. `in_the_way` is why the directory cannot be used, empty if it can; `now` is the time there.
     """
 
     images: dict[str, str] = {}
@@ -47,6 +51,7 @@ class EjectionSite(Frozen):
     traits: Traits = Traits()
     begun: Ejection | None = None
     in_the_way: str = ""
+    now: float = 0.0
 
 
 class EjectedFile(Frozen):

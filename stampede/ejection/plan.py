@@ -52,7 +52,10 @@ def _of_instance(instance: FoundInstance, ejection: Ejection, host: str) -> Chan
 
 def _of_volumes(ejection: Ejection, found: FoundHost) -> Iterator[Change]:
     there = {volume.name for volume in found.volumes}
-    for name in sorted({*ejection.volumes.values()} & there):
+    for name, copy in sorted(ejection.copies.items()):
+        reason = f"its data is copied to {copy}, a volume of Docker's own; the original stays in the pool"
+        yield Change(action=Action.EJECT, kind="volume", name=name, host=found.host, reason=reason)
+    for name in sorted({*ejection.volumes.values()} & there - ejection.copies.keys()):
         reason = "used as it is; docker compose never removes it"
         yield Change(action=Action.EJECT, kind="volume", name=name, host=found.host, reason=reason)
 
@@ -77,6 +80,8 @@ def _warnings(revision: Revision, ejection: Ejection, found: FoundHost) -> Itera
     yield f"Stampede knows nothing of {stack} afterwards: no balancing, no updates without a gap, no `stampede` command"
     if secrets := sorted(file.path for file in ejected_files(revision) if file.path.startswith("secrets/")):
         yield f"{', '.join(secrets)} in {ejection.directory} hold secrets in the clear; only root can enter it"
+    if ejection.copies:
+        yield f"no snapshots and backups are taken of {', '.join(sorted(ejection.copies))} afterwards"
     for name in ejection.single:
         yield f"{name} goes on with one replica instead of {revision.definition.services[name].replicas}"
     for name in ejection.jobs:

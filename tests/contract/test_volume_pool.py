@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from stampede.blocks.volumes import VolumePool, ext4
+from stampede.blocks.volumes import ext4
 from stampede.errors import BadInput, Foreign, Refused, UnknownName
-from stampede.places import Places
-from stampede.volumes.models import FoundManagedVolume
 from stampede.volumes.room import MIB
-from tests.fakes.volumes import FakeVolumePool
-from tests.lab.pools import SETTINGS, running_pool, wanted
-
-
-class FakeHost:
-    """A host whose pool is the fake."""
-
-    def __init__(self, root: Path) -> None:
-        self.fake = FakeVolumePool(root)
-        self.pool: VolumePool = self.fake
-
-    @contextmanager
-    def in_use(self, volume: str) -> Iterator[None]:
-        self.fake.busy.add(volume)
-        yield
-        self.fake.busy.remove(volume)
-
-    def reboot(self) -> None:
-        self.fake.mounted.clear()
-
-
-class RealHost:
-    """A host with a pool on a real file system."""
-
-    def __init__(self, pool: VolumePool) -> None:
-        self.pool = pool
-
-    def in_use(self, volume: str) -> AbstractContextManager[object]:
-        return (data(self, volume) / "held").open("w")
-
-    def reboot(self) -> None:
-        for volume in self.pool.volumes():
-            self.pool.unmount(volume.name)
-
-
-Host = FakeHost | RealHost
-
-
-@pytest.fixture(params=["fake", *(pytest.param(kind, marks=pytest.mark.functional) for kind in SETTINGS)])
-def host(request: pytest.FixtureRequest, places: Places) -> Iterator[Host]:
-    if request.param == "fake":
-        yield FakeHost(places.state)
-        return
-    with running_pool(places, request.param) as pool:
-        yield RealHost(pool)
-
-
-def data(host: Host, volume: str = "shop_uploads") -> Path:
-    return next(Path(one.data) for one in host.pool.volumes() if one.name == volume)
-
-
-def make(host: Host, name: str = "shop_uploads", content: str = "") -> FoundManagedVolume:
-    found = host.pool.ensure_volume(wanted(name))
-    if content:
-        write(host, content, name)
-    return found
-
-
-def reserved(host: Host) -> int:
-    status = host.pool.status()
-    assert status is not None
-    return status.reserved_bytes
-
-
-def write(host: Host, content: str, volume: str = "shop_uploads") -> None:
-    (data(host, volume) / "file").write_text(content)
-
-
-def read(host: Host, volume: str = "shop_uploads") -> str:
-    return (data(host, volume) / "file").read_text()
+from tests.lab.pool_hosts import Host, data, make, read, reserved, write
+from tests.lab.pools import wanted
 
 
 def test_a_host_without_a_pool_has_no_volumes_and_nothing_to_bring_back(host: Host) -> None:
     assert host.pool.status() is None
+    assert host.pool.pressure() is None
     assert host.pool.volumes() == ()
     assert host.pool.bring_back() == ()
     with pytest.raises(UnknownName):
@@ -99,6 +28,7 @@ def test_a_pool_that_is_there_stays_as_it_is(host: Host) -> None:
     again = host.pool.ensure_pool()
     assert (again.driver, again.size_bytes, again.volumes) == (first.driver, first.size_bytes, 1)
     assert host.pool.status() == again
+    assert host.pool.pressure() == again.pressure == "none"
 
 
 def test_a_new_volume_is_empty_mounted_and_says_what_it_is(host: Host) -> None:

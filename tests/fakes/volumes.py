@@ -10,7 +10,15 @@ from pathlib import Path
 
 from stampede.errors import BadInput, Foreign, InUse, Refused, UnknownName
 from stampede.volumes.labels import REPLACED_BY
-from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
+from stampede.volumes.models import (
+    FoundManagedVolume,
+    PoolSettings,
+    PoolStatus,
+    Pressure,
+    Snapshot,
+    VolumeRecord,
+    WantedVolume,
+)
 from stampede.volumes.names import check_snapshot_id, check_volume_name, snapshot_id
 from stampede.volumes.room import MIB, pressure, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S, refuse_long_stall
@@ -137,6 +145,25 @@ class FakeVolumePool:
             self._coming.pop(new.name, None)
             image.unlink()
 
+    @contextmanager
+    def receive_snapshot(self, coming: Snapshot) -> Iterator[Path]:
+        self._known(coming.volume)
+        image = self._root / "making" / f"{coming.volume}@{coming.id}"
+        if coming.id in self._snapshots[coming.volume] or image.parent.joinpath(f"{image.name}.comes").exists():
+            raise Refused(f"{coming.volume} has a snapshot {coming.id} already")
+        if self._status().pressure != "none":
+            raise Refused("the pool is too full for another snapshot")
+        mark = image.with_name(f"{image.name}.comes")
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        try:
+            yield image
+            self._kept(coming).mkdir(parents=True)
+            self._snapshots[coming.volume][coming.id] = coming
+        finally:
+            mark.unlink()
+            image.unlink(missing_ok=True)
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:
@@ -188,6 +215,9 @@ class FakeVolumePool:
 
     def status(self) -> PoolStatus | None:
         return self._status() if self._made else None
+
+    def pressure(self) -> Pressure | None:
+        return pressure(self.used_bytes, self.size_bytes) if self._made else None
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:
         self.mounted = set(self._records) - set(self.troubles)

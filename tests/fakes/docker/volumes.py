@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stampede.errors import DaemonError, Foreign
@@ -21,6 +22,7 @@ class FakeVolumes:
         self._made: dict[str, tuple[str, str]] = {}
         self._anonymous: set[str] = set()
         self.projects: dict[str, str] = {}
+        self.root: Path | None = None
 
     def add_foreign(self, name: str, project: str = "") -> None:
         """A volume that somebody else made is there, or Compose did for this project."""
@@ -69,6 +71,14 @@ class FakeVolumes:
             raise DaemonError(f"volume {name} is in use")
         with self._host.effect(f"remove volume {name}"):
             del self._made[name]
+
+    def data_of(self, name: str) -> Path:
+        self._host.answer()
+        if name not in self._made:
+            raise DaemonError(f"there is no volume {name}")
+        assert self.root is not None, "a test that looks at data says where it is"
+        (self.root / name).mkdir(parents=True, exist_ok=True)
+        return self.root / name
 
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
         self._host.answer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -18,12 +19,12 @@ from tests.lab.pools import clean_up
 from tests.lab.stacks import LabStack
 
 
-@pytest.fixture(scope="session")
-def installation(docker_client: docker.DockerClient) -> Iterator[Installation]:
+@contextmanager
+def installation_of_its_own(docker_client: docker.DockerClient, pool: str = "1G") -> Iterator[Installation]:
     """A running control plane. Afterwards nothing of it is left, whatever the tests did."""
     ensure_busybox(docker_client)
     root = Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))  # sockets need a short path
-    own = Installation(root, pick_port(), {"STAMPEDE_POOL_SIZE": "1G"})
+    own = Installation(root, pick_port(), {"STAMPEDE_POOL_SIZE": pool})
     try:
         own.start()
         yield own
@@ -33,6 +34,13 @@ def installation(docker_client: docker.DockerClient) -> Iterator[Installation]:
         clean_up(own.places)
         unmount_below(root)
         shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def installation(docker_client: docker.DockerClient) -> Iterator[Installation]:
+    """One for all tests that leave it as it was."""
+    with installation_of_its_own(docker_client) as own:
+        yield own
 
 
 @pytest.fixture

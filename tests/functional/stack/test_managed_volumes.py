@@ -206,3 +206,18 @@ def test_schedules_follow_the_file(stack: LabStack) -> None:
     stack.do("down")
     left = stack.installation.read("/deployments/filter", {"deployments": {"name": {"any_": [stack.name]}}})
     assert left == []
+
+
+def test_a_rollback_with_data_brings_back_what_the_revision_had(stack: LabStack) -> None:
+    policy = {"data": {"x-size": "32M", "x-snapshots": {"before_deploy": True}}}
+    stack.up(database(environment={"V": "1"}), volumes=policy)
+    write(stack, "of-the-first")
+    stack.up(database(environment={"V": "2"}), volumes=policy)
+    assert read(stack) == "of-the-first"
+    write(stack, "of-the-second")
+    did = stack.do("rollback", "--with-data", "--yes").json
+    assert did["revision"] == 1
+    assert read(stack) == "of-the-first"
+    assert {s["taken_by"] for s in stack.do("snapshot", "ls", stack.name).json} == {"deploy", "restore"}
+    said = stack.do("rollback", "2", "--with-data", "--yes", code=2).err
+    assert "there is no snapshot of the data that revision 2" in said

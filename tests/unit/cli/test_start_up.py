@@ -63,7 +63,7 @@ def test_a_command_imports_httpx_without_its_own_command_line(command: str) -> N
 COMMANDS = sorted(each.name for each in app.registered_commands if each.name)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "server", "store", "store key", "volume", "snapshot"])
+@pytest.mark.parametrize("command", [*COMMANDS, "server", "store", "store key", "volume", "snapshot", "backup"])
 def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert (shown.exit_code, shown.output.startswith("Usage")) == (0, True)

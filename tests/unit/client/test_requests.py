@@ -6,13 +6,13 @@ from dataclasses import fields
 
 import pytest
 
-from stampede.client import requests, volume_requests
+from stampede.client import backup_requests, requests, volume_requests
 from stampede.client.requests import Request
 from stampede.flows import VERBS
 
 REQUESTS = {
     each.flow: each
-    for each in (*vars(requests).values(), *vars(volume_requests).values())
+    for each in (*vars(requests).values(), *vars(volume_requests).values(), *vars(backup_requests).values())
     if isinstance(each, type) and issubclass(each, Request) and "flow" in vars(each)
 }
 

@@ -16,7 +16,7 @@ from stampede.ejection.models import Ejection, EjectionSite
 from stampede.ejection.plan import plan_ejection
 from stampede.errors import Foreign, Refused
 from stampede.planning.adoption import ComposeProject
-from stampede.planning.found import ForeignContainer, FoundHost, FoundInstance
+from stampede.planning.found import ForeignContainer, FoundHost, FoundInstance, FoundVolume
 from stampede.stackfile import load_stack, read_document
 from stampede.stackfile.models import Stack
 from tests.unit.planning.worlds import BEGINNING, revision_of
@@ -167,6 +167,19 @@ def test_the_reference_reads_the_same_stack_from_the_file(tmp_path: Path) -> Non
     )
     assert again["volumes"] == {"data": {"name": "mine", "external": True}}
     assert (again["networks"], again["x-note"]) == (loaded.document["networks"], {"a": 1})
+
+
+def test_a_managed_volume_is_copied_into_one_of_dockers_own() -> None:
+    mounts = [{"type": "volume", "source": "data", "target": "/data"}]
+    revision = revision_of({"web": {"image": "a", "volumes": mounts}})
+    managed = FoundVolume(name="shop_data", stack="shop", managed=True)
+    found = FoundHost(host="h1", volumes=(managed, managed.model_copy(update={"name": "shop_unused"})))
+    ejection = ejection_of(revision.definition, found=found)
+    assert ejection.copies == {"shop_data": "shop_data-ejected"}
+    document = compose_document(revision, ejection)
+    assert document["volumes"] == {"data": {"name": "shop_data-ejected", "external": True}}
+    (_, line) = plan_ejection(revision, ejection, found).changes
+    assert (line.name, "the original stays in the pool" in line.reason) == ("shop_data", True)
 
 
 def instance(slot: int, volume: str) -> FoundInstance:

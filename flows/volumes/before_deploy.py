@@ -1,0 +1,48 @@
+"""Snapshots before a deploy, and what they are for: to go back to a revision with the data that it had."""
+
+from __future__ import annotations
+
+from stampede.documents import Revision
+from stampede.errors import UnknownName
+from stampede.flows.volumes.hosts import Volumes, volumes_of
+from stampede.flows.volumes.snapshots import let_go, take
+from stampede.tasks.stack_state import read_head
+from stampede.volumes.keeping import BEFORE_DEPLOYS, surplus
+from stampede.volumes.labels import SERVING, TAKEN_BY
+from stampede.volumes.models import Snapshot
+
+DEPLOY = "deploy"
+
+
+async def snapshot_before_deploy(wanted: Revision) -> None:
+    """Afterwards volumes with `before_deploy` have a snapshot of what the serving revision made of them.
+
+    Nothing happens where no other revision is about to take its place. Old ones of the kind go.
+    """
+    names = {v.name for v in wanted.definition.volumes.values() if v.snapshots and v.snapshots.before_deploy}
+    if not names or (await read_head(wanted.stack)).serving in (0, wanted.number):
+        return
+    found = await volumes_of(wanted.stack, step="look at volumes before the deploy")
+    chosen = [volume for volume in found.all if volume.name in names]
+    taken = await take(found, chosen, labels={TAKEN_BY: DEPLOY}, step="snapshot before the deploy")
+    known = {(one.volume, one.id): one for volume in chosen for one in found.snapshots(volume)}
+    known |= {(one.volume, one.id): one for one in taken}
+    of_volume = ([one for one in known.values() if one.volume == volume.name] for volume in chosen)
+    dropped = [gone for snapshots in of_volume for gone in surplus(snapshots, BEFORE_DEPLOYS, DEPLOY)]
+    await let_go(found, dropped, step="let snapshots of earlier deploys go")
+
+
+def data_of(found: Volumes, revision: int) -> dict[str, Snapshot]:
+    """By volume, the newest snapshot that was taken before this revision was replaced. Raises: UnknownName for none."""
+    newest = {
+        volume.name: one
+        for volume in found.all
+        for one in found.snapshots(volume)
+        if one.labels.get(TAKEN_BY) == DEPLOY and one.labels.get(SERVING) == str(revision)
+    }
+    if not newest:
+        raise UnknownName(
+            f"there is no snapshot of the data that revision {revision} of {found.stack} had",
+            "`x-snapshots: {before_deploy: true}` takes one before each deploy; without --with-data the data stays",
+        )
+    return newest

@@ -1,0 +1,229 @@
+"""Backups as people see them: by the stack's name and the key of the volume in its file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from stampede.backup.catalogue import Listed
+from stampede.backup.verify import BadObject, Level
+from stampede.errors import BackupError, Damaged, UnknownName
+from stampede.frozen import Frozen
+from stampede.retention import Decision
+
+
+class BackupView(Frozen):
+    """One backup of one volume. `name` is `stack/volume`; `origin` the cluster and `host` the host that made it.
+
+    One with `trouble` is lost, and sizes are 0.
+    """
+
+    name: str
+    stack: str
+    volume: str
+    backup: int
+    store: str
+    host: str
+    origin: str
+    created: datetime
+    size_bytes: int
+    data_bytes: int
+    changed_bytes: int
+    uploaded_bytes: int
+    trouble: str = ""
+
+
+class VolumeBackedUp(Frozen):
+    """What the backup of one volume came to. `dropped` are earlier ones that its file does not keep."""
+
+    volume: str
+    backup: int
+    store: str
+    host: str
+    created: datetime
+    logical_bytes: int
+    changed_bytes: int
+    uploaded_bytes: int
+    requests: int
+    duration_s: float
+    dropped: tuple[int, ...] = ()
+
+
+class StackBackedUp(Frozen):
+    """What a backup of a stack did. `planned` says on a dry run what would be backed up, and where to."""
+
+    stack: str
+    volumes: tuple[VolumeBackedUp, ...] = ()
+    planned: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+class BadPiece(Frozen):
+    """Something stored that is not what was written, and the backups of its volume that it damages."""
+
+    volume: str
+    object: str
+    start: int
+    end: int
+    what: str
+    backups: tuple[int, ...]
+
+
+class BackupsVerified(Frozen):
+    """What was looked at, and what is bad. `damaged` are backups, as `volume@number`."""
+
+    stack: str
+    level: Level
+    volumes: tuple[str, ...]
+    checked_bytes: int
+    checked_backups: int
+    bad: tuple[BadPiece, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+class Kept(Frozen):
+    """Whether a backup is kept, and why."""
+
+    backup: int
+    created: datetime
+    keep: bool
+    reasons: tuple[str, ...]
+
+
+class VolumePruned(Frozen):
+    """What pruning did to the backups of one volume, or would do. Bytes as they are in the bucket."""
+
+    volume: str
+    store: str
+    decisions: tuple[Kept, ...]
+    dropped: tuple[int, ...]
+    condemned_bytes: int
+    rewritten_bytes: int
+    deleted_bytes: int
+
+
+class BackupsPruned(Frozen):
+    stack: str
+    volumes: tuple[VolumePruned, ...] = ()
+    dry_run: bool = False
+
+
+class VolumeRestored(Frozen):
+    """A volume that came out of a backup, and where it is. `volume` is what it is called now."""
+
+    volume: str
+    from_volume: str
+    backup: int
+    created: datetime
+    host: str
+    size_bytes: int
+    restored_bytes: int
+    received_bytes: int
+    requests: int
+    duration_s: float
+
+
+class BackupsRestored(Frozen):
+    """What a restore did, or on a dry run would do. `revision` is what runs afterwards; None if nothing of the stack
+    changed but its volumes."""
+
+    stack: str
+    store: str
+    volumes: tuple[VolumeRestored, ...] = ()
+    revision: int | None = None
+    plan: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+class DrillReport(Frozen):
+    """What a drill showed. `recovery_s` passed from its beginning until the services were healthy on the restored data.
+
+    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes.
+    """
+
+    stack: str
+    host: str = ""
+    volumes: tuple[str, ...] = ()
+    backups: tuple[int, ...] = ()
+    services: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    verified_bytes: int = 0
+    recovery_s: float = 0.0
+    data_age_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def name_of(stack: str, key: str) -> str:
+    """What a volume is called in a repository, and by people."""
+    return f"{stack}/{key}"
+
+
+def view_of(listed: Listed, store: str) -> BackupView:
+    stack, _, key = listed.volume.partition("/")
+    return BackupView(
+        name=listed.volume,
+        stack=stack,
+        volume=key,
+        backup=listed.backup,
+        store=store,
+        host=listed.host,
+        origin=listed.origin,
+        created=listed.created,
+        size_bytes=listed.size_bytes,
+        data_bytes=listed.data_bytes,
+        changed_bytes=listed.changed_bytes,
+        uploaded_bytes=listed.uploaded_bytes,
+        trouble=listed.trouble,
+    )
+
+
+def bad_piece(volume: str, bad: BadObject) -> BadPiece:
+    return BadPiece(volume=volume, object=bad.object, start=bad.start, end=bad.end, what=bad.what, backups=bad.backups)
+
+
+def kept(decisions: Iterable[Decision]) -> tuple[Kept, ...]:
+    return tuple(
+        Kept(backup=int(each.item.id), created=each.item.created, keep=each.keep, reasons=each.reasons)
+        for each in decisions
+    )
+
+
+def picked(
+    known: Sequence[BackupView], stack: str, keys: Sequence[str] | None, backup: int | None, until: datetime | None
+) -> tuple[BackupView, ...]:
+    """Of each volume of the stack, or of those named, the newest backup; not after `until`; or the one numbered.
+
+    Raises: UnknownName, BackupError when there is none, Damaged when the one numbered is lost.
+    """
+    own = [one for one in known if one.stack == stack and (keys is None or one.volume in keys)]
+    if not own:
+        what = stack if keys is None else ", ".join(name_of(stack, key) for key in keys)
+        raise BackupError(f"there is no backup of {what}", "stampede backup ls lists all of a store")
+    if backup is not None:
+        own = [one for one in own if one.backup == backup]
+        for one in own:
+            if one.trouble:
+                raise Damaged(f"{one.name}@{backup} is lost: {one.trouble}", "restore another one")
+    own = [one for one in own if not one.trouble]
+    if until is not None:
+        own = [one for one in own if one.created <= until]
+    newest: dict[str, BackupView] = {}
+    for one in sorted(own, key=lambda one: one.created):
+        newest[one.volume] = one
+    missing = sorted(set(keys or ()) - newest.keys())
+    if missing or not newest:
+        what = f"backup {backup}" if backup is not None else f"backup from before {until}"
+        volumes = ", ".join(name_of(stack, key) for key in missing) or stack
+        raise UnknownName(f"{volumes} has no {what}", f"stampede backup ls {stack} shows which there are")
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def free_key(key: str, backup: int, taken: Iterable[str]) -> str:
+    """What a volume from a backup is called beside others: as it was, if nothing is called so."""
+    known = set(taken)
+    if key not in known:
+        return key
+    wanted = f"{key}-restored-{backup}"
+    return next(name for n in range(len(known) + 2) if (name := wanted if not n else f"{wanted}-{n + 1}") not in known)
