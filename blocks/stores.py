@@ -11,11 +11,12 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import Field, SecretStr
 
 from stampede.backup.honoured import Honoured
+from stampede.backup.store import Lock
 from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.object_store import S3Address
 from stampede.documents import STORE_TYPE
 from stampede.errors import UnknownName
-from stampede.stores import DEFAULT_REGION, Joining
+from stampede.stores import DEFAULT_REGION, Joining, LockMode
 
 
 class StampedeStore(Block):
@@ -34,6 +35,8 @@ class StampedeStore(Block):
     access_key: SecretStr = Field(description="Id of the access key.")
     secret_key: SecretStr = Field(description="Its secret.")
     session_token: SecretStr = Field(default=SecretStr(""), description="For credentials that expire.")
+    lock_days: int = Field(default=0, description="For how long nobody can delete what backups need; 0 for no lock.")
+    lock_mode: LockMode = Field(default="governance", description="Whether some may unlock it, or nobody.")
     recovery_key: SecretStr = Field(description="Opens the repository, anywhere, without this server.")
     master_key: SecretStr = Field(default=SecretStr(""), description="What the recovery key opens, as hex.")
     joining: Joining = Field(default="make", description="Whether the repository was made here, or was there.")
@@ -63,9 +66,16 @@ class StampedeStore(Block):
         )
 
     @property
+    def lock(self) -> Lock | None:
+        """How what is written there is locked."""
+        return Lock(mode=self.lock_mode, days=self.lock_days) if self.lock_days else None
+
+    @property
     def access(self) -> RepositoryAccess:
         """What the process that backs up needs."""
-        return RepositoryAccess(address=self.address, repository=self.repository, master_key=self.master_key)
+        return RepositoryAccess(
+            address=self.address, repository=self.repository, master_key=self.master_key, lock=self.lock
+        )
 
 
 class Stores:

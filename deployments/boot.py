@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 
+from stampede.blocks.backups.claiming import clear_opened
 from stampede.blocks.host_files import refill
 from stampede.blocks.volumes import ImagePool
 from stampede.errors import StampedeError
@@ -32,8 +33,12 @@ def main() -> None:
 def bring_back_volumes(places: Places) -> None:
     """Afterwards managed volumes are mounted, and none of them is frozen; the log names those that cannot be mounted.
 
-    A host without a pool gets none.
+    A host without a pool gets none. Nothing is left of backups that somebody was looking into who has died.
     """
+    try:
+        clear_opened(places)
+    except (StampedeError, OSError) as error:
+        print(f"stampede: opened backups are not cleared: {error}", file=sys.stderr)
     try:
         volumes = ImagePool(places, os.environ.get(HOST_VARIABLE) or socket.gethostname()).bring_back()
     except (StampedeError, OSError) as error:

@@ -17,8 +17,10 @@ from prometheus_client.registry import Collector
 
 from stampede.balancer.runtime import Statistics
 from stampede.deployments.host_report import latest_sight
-from stampede.errors import BadInput, DaemonError
+from stampede.deployments.volume_metrics import backup_metrics, pool_metrics
+from stampede.errors import BadInput, DaemonError, StampedeError
 from stampede.planning.found import FoundHost
+from stampede.tasks.last_backups import read_backups
 from stampede.tasks.last_changes import LastChange, read_changes
 from stampede.tasks.this_host import this_host
 
@@ -72,11 +74,24 @@ class HostCollector(Collector):
             yield from instance_metrics(sight.found)
         host = this_host()
         yield from change_metrics(read_changes(host.places))
+        yield from backup_metrics(read_backups(host.places))
+        yield from _pool()
         try:
             statistics: Statistics | None = host.haproxy.statistics()
         except DaemonError:
             statistics = None
         yield from balancer_metrics(statistics)
+
+
+def _pool() -> Iterator[Metric]:
+    """Nothing where there is no pool, or where it cannot be looked at: the worker's log says why."""
+    try:
+        pool = this_host().pool
+        status = pool.status()
+        volumes = pool.volumes() if status else ()
+    except (StampedeError, OSError):
+        return
+    yield from pool_metrics(status, volumes)
 
 
 def instance_metrics(found: FoundHost) -> Iterator[Metric]:

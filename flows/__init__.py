@@ -9,6 +9,7 @@ from prefect.flows import Flow
 from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.backups.backup_stack import back_up_on_host, backup_stack, backup_volume
+from stampede.flows.backups.drill import drill_on_host, drill_restore
 from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
 from stampede.flows.backups.restore import (
     fetch_snapshot_on_host,
@@ -69,6 +70,7 @@ VERBS: tuple[Flow[..., Any], ...] = (
     add_store,
     check_store,
     backup_stack,
+    drill_restore,
     backup_volume,
     list_backups,
     verify_backups,
@@ -104,6 +106,7 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     put_back_on_host,
     reach_store,
     back_up_on_host,
+    drill_on_host,
     fetch_volume_on_host,
     fetch_snapshot_on_host,
     survey_ejection,

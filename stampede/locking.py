@@ -11,8 +11,8 @@ import re
 from stampede.errors import BadInput, StackLocked
 from stampede.frozen import Frozen
 
-_BACKUPS = "_backups-"  # no stack is called so
-_LOCKABLE = re.compile(rf"({_BACKUPS})?[a-z0-9][a-z0-9_-]*")
+_BACKUPS, _DRILL = "_backups-", "_drill-"  # no stack is called so
+_LOCKABLE = re.compile(rf"({_BACKUPS}|{_DRILL})?[a-z0-9][a-z0-9_-]*")
 
 
 class LockValue(Frozen):
@@ -38,6 +38,11 @@ def backups_of(stack: str) -> str:
     return f"{_BACKUPS}{stack}"
 
 
+def drill_of(stack: str) -> str:
+    """What is locked while the backups of a stack are drilled."""
+    return f"{_DRILL}{stack}"
+
+
 def lock_name(stack: str) -> str:
     """The name of the variable that is the lock. Raises: BadInput for what is not a stack's name."""
     return f"lock-{_checked(stack)}"
@@ -51,11 +56,12 @@ def fence_name(stack: str) -> str:
 def locked_by(stack: str, value: LockValue) -> StackLocked:
     """The error that says who holds the lock, why, since when, and which run it is."""
     told = described(who=value.who, since=value.since, why=value.why, run=value.run, name=value.run_name)
-    if stack.startswith(_BACKUPS):
-        return StackLocked(
-            f"{stack.removeprefix(_BACKUPS)} is being backed up {told}",
-            f"wait for it with --wait SECONDS, or stop it: stampede cancel {value.run}",
-        )
+    for prefix, doing in ((_BACKUPS, "is being backed up"), (_DRILL, "is being drilled")):
+        if stack.startswith(prefix):
+            return StackLocked(
+                f"{stack.removeprefix(prefix)} {doing} {told}",
+                f"wait until it has ended, or stop it: stampede cancel {value.run}",
+            )
     return StackLocked(
         f"{stack} is locked {told}", f"wait for it with --wait SECONDS, or stop it: stampede unlock -p {stack}"
     )

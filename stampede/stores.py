@@ -28,6 +28,9 @@ take over   the same, and this cluster goes on with the backups of the one that 
 """
 
 
+LockMode = Literal["governance", "compliance"]
+
+
 class StoreView(Frozen):
     """A store, without what is secret. Not `ready`: adding it has not ended. `repository` and `origin` come with that.
 
@@ -43,6 +46,8 @@ class StoreView(Frozen):
     by: str
     ready: bool
     confirmed: bool
+    lock_days: int
+    lock_mode: LockMode
     repository: str
     origin: str
     honoured: Honoured | None

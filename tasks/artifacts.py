@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.artifacts import acreate_markdown_artifact
 
-from stampede.backup.views import BackupsVerified, StackBackedUp
+from stampede.backup.views import BackupsVerified, DrillReport, StackBackedUp
 from stampede.errors import StampedeError
 from stampede.planning.changes import Change, Outcome, Plan
 from stampede.volumes.room import human
@@ -85,6 +85,27 @@ async def publish_verification(found: BackupsVerified) -> None:
         key=f"verification-{_key(found.stack)}",
         markdown="\n".join(lines),
         description=f"Whether the backups of {found.stack} are as they were written.",
+    )
+
+
+async def publish_drill(report: DrillReport) -> None:
+    """Afterwards the run shows what the drill proved."""
+    lines = [
+        f"### The backups of {report.stack} can be used",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| restored | {', '.join(f'{v}@{b}' for v, b in zip(report.volumes, report.backups, strict=True))} |",
+        f"| ran healthy on it | {', '.join(report.services)}, on {report.host} |",
+        f"| checks | {', '.join(report.checks) or 'none'} |",
+        f"| recovery time | {report.recovery_s:.1f} s |",
+        f"| age of the data | {report.data_age_s / 3600:.1f} h |",
+        f"| verified | {human(report.verified_bytes)} |",
+    ]
+    await acreate_markdown_artifact(
+        key=f"drill-{_key(report.stack)}",
+        markdown="\n".join(lines),
+        description=f"What a drill of the backups of {report.stack} showed.",
     )
 
 

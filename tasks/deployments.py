@@ -16,7 +16,8 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.responses import DeploymentResponse
 
 from stampede.documents import Revision
-from stampede.planning.schedules import OURS, Schedule
+from stampede.planning.schedules import BACKUP_FLOW, OURS, Schedule
+from stampede.tasks.events import emit
 from stampede.tasks.schedules import ensure_schedules
 
 GENERIC = "any"
@@ -49,8 +50,11 @@ async def ensure_stack_deployments(
         before = there.get(generic.flow_id)
         made.append(await _mirror(client, generic, before, stack, defaults))
         wanted = [one for one in schedules if f"flow:{one.flow}" in generic.tags]
-        if wanted or (before and any((one.slug or "").startswith(OURS) for one in before.schedules)):
+        had = before is not None and any((one.slug or "").startswith(OURS) for one in before.schedules)
+        if wanted or had:
             await ensure_schedules(client, made[-1], wanted)
+        if f"flow:{BACKUP_FLOW}" in generic.tags and (wanted or had):
+            emit("backup.scheduled" if wanted else "backup.unscheduled", stack, {"stack": stack})
     return made
 
 

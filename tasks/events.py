@@ -1,7 +1,7 @@
-"""Events of Stampede for Prefect automations: changes of stacks that ended, instances that died.
+"""Events of Stampede for Prefect automations: changes of stacks that ended, instances that died, pools that filled up.
 
-The resource is always the stack, `stampede.stack.<name>`; the flow run, its deployment and the like are related to it.
-They are listed in docs/events.md.
+The resource is the stack, `stampede.stack.<name>`, or the host, `stampede.host.<name>`; the flow run, its deployment
+and the like are related to it. They are listed in docs/events.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from stampede.errors import StampedeError
 from stampede.planning.changes import Outcome
 from stampede.tasks.artifacts import publish_failure
+from stampede.tasks.last_backups import forget_backups
 from stampede.tasks.last_changes import LastChange, forget_changes, note_change
 from stampede.tasks.this_host import this_host
 
@@ -59,6 +60,12 @@ def emit(event: str, stack: str, payload: dict[str, Any], instance: str = "") ->
     )
 
 
+def emit_of_host(event: str, host: str, payload: dict[str, Any]) -> None:
+    """Tell Prefect of something that happened to a host. Never waits, never fails."""
+    resource = {"prefect.resource.id": f"stampede.host.{host}", "prefect.resource.name": host}
+    emit_event(PREFIX + event, resource=resource, payload={"host": host, **payload})
+
+
 def announced(verb: Verb[A]) -> Callable[[A], Coroutine[Any, Any, Outcome]]:
     """A verb whose end is an event, `stampede.<verb>.finished|failed|cancelled`, and is noted for metrics.
 
@@ -91,12 +98,20 @@ async def announcement(stack: str, *, by: str = "", why: str = "") -> AsyncItera
         _announce("cancelled", began, about)
         raise
     except Exception as error:
-        message = error.message if isinstance(error, StampedeError) else repr(error)
-        said = {"error": type(error).__name__, "message": message[:MOST_OF_A_MESSAGE]}
-        _announce("failed", began, about | said)
+        _announce("failed", began, about | what_failed(error))
         await _show(stack, error)
         raise
     _announce("finished", began, about | payload)
+
+
+def what_failed(error: Exception) -> dict[str, Any]:
+    """What an event says of the error that ended something: its class, its message, and what to do about it."""
+    message, hint = (error.message, error.hint) if isinstance(error, StampedeError) else (repr(error), "")
+    return {
+        "error": type(error).__name__,
+        "message": message[:MOST_OF_A_MESSAGE],
+        "hint": hint[:MOST_OF_A_MESSAGE],
+    }
 
 
 def _announce(end: str, began: float, payload: dict[str, Any]) -> None:
@@ -110,6 +125,7 @@ def _announce(end: str, began: float, payload: dict[str, Any]) -> None:
         note_change(places, change)
         if succeeded and verb in ("remove", "eject"):
             forget_changes(places, stack)
+            forget_backups(places, stack)
     except OSError as error:  # a full disk must not hide how the change itself ended
         get_logger("stampede.events").warning("metrics do not know how %s of %s went: %s", verb, stack, error)
 

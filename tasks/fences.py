@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stampede.errors import Fenced
 from stampede.places import Places
+from stampede.planning.drill import SUFFIX
 
 
 def check_fence(places: Places, stack: str, number: int) -> None:
@@ -42,8 +43,8 @@ def highest_fence(places: Places, stack: str) -> int:
 
 
 def highest_fences(places: Places) -> dict[str, int]:
-    """The highest number seen on this host, for every stack it has ever run."""
-    names = sorted(path.name for path in (places.host / "fences").glob("[!.]*"))
+    """The highest number seen on this host, for every stack it has ever run; those of drills are nobody's business."""
+    names = sorted(path.name for path in (places.host / "fences").glob("[!.]*") if path.suffix != SUFFIX)
     return {stack: highest_fence(places, stack) for stack in names}
 
 

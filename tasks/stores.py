@@ -80,6 +80,10 @@ async def meet_repository(store: str, honoured: Honoured) -> Met:
     found = await read_store(store)
     if not honoured.usable:
         raise Refused(f"{found.address} cannot keep backups: {honoured.follows[0]}", "choose another server")
+    if found.lock_days and not honoured.object_lock:
+        raise Refused(
+            f"{found.address} locks no objects", "make a bucket with object lock, or add the store without --lock-days"
+        )
     seen = found.model_copy(update={"honoured": honoured.model_dump()})
     keys, met = await in_thread(_meet, seen)
     fields = {"repository": met.repository, "origin": met.origin, "master_key": keys.master.hex(), "ready": True}
@@ -111,7 +115,7 @@ async def forgotten_unless_ready(store: str) -> AsyncIterator[None]:
 
 
 def _meet(found: StampedeStore) -> tuple[Keys, Met]:
-    store = S3Store(found.address, patience_s=_PATIENCE_S)
+    store = S3Store(found.address, lock=found.lock, patience_s=_PATIENCE_S)
     with closing(store):
         keys = _made_or_opened(store, found)
         origin = found.origin or f"{this_host().cluster}-{found.cluster_id}"

@@ -1,6 +1,9 @@
-"""Backups in a process of their own, which can be cancelled, and whose memory goes with it."""
+"""Backups in a process of their own, which can be cancelled, and whose memory goes with it.
 
-from stampede.blocks.backups.copying import CopyReport, copy_out
+Looking into a backup is in opened.py, copying out of it in copying.py, using it as a volume at once in arriving.py:
+they need the pool of volumes, which the process does without.
+"""
+
 from stampede.blocks.backups.jobs import (
     Answer,
     BackupJob,
@@ -12,24 +15,17 @@ from stampede.blocks.backups.jobs import (
     SpecJob,
     VerifyJob,
 )
-from stampede.blocks.backups.opened import OpenedBackup, opened_backup
-from stampede.blocks.backups.place import clear_opened
 from stampede.blocks.backups.process import run_job
 
 __all__ = [
     "Answer",
     "BackupJob",
-    "CopyReport",
     "Job",
     "ListJob",
-    "OpenedBackup",
     "PruneJob",
     "RepositoryAccess",
     "RestoreJob",
     "SpecJob",
     "VerifyJob",
-    "clear_opened",
-    "copy_out",
-    "opened_backup",
     "run_job",
 ]

@@ -10,8 +10,10 @@ synced survives a kill and a power cut. The volume is never taken for whole befo
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from stampede import programs
@@ -19,13 +21,13 @@ from stampede.blocks.backups.jobs import BringJob, RepositoryAccess
 from stampede.blocks.backups.process import error_of
 from stampede.blocks.volumes.layout import is_claimed
 from stampede.blocks.volumes.pool import ImagePool
-from stampede.errors import StampedeError
+from stampede.errors import DaemonError, StampedeError
 from stampede.frozen import Frozen
 from stampede.volumes.models import WantedVolume
 from stampede.volumes.room import volume_size
 
 _MODULE = "stampede.blocks.backups.bring"
-_BEGINS_WITHIN_S = 90.0
+_WITHIN_S = 90.0
 
 
 class Progress(Frozen):
@@ -52,7 +54,11 @@ def ensure_arriving(
     Raises: Refused, InUse (as pool.begin_arrival), BadInput if it is smaller than the backup, and what keeps that from
     being read.
     """
-    folder = pool.begin_arrival(new, f"{access.repository}/{volume}@{backup}")
+    source = f"{access.repository}/{volume}@{backup}"
+    folder = pool.begin_arrival(new, source)
+    if is_claimed(folder) and not _answers(folder):
+        _wait(lambda: not is_claimed(folder), f"who served {folder} and was killed has not ended")
+        pool.begin_arrival(new, source)
     if not is_claimed(folder):
         (folder / "progress.json").unlink(missing_ok=True)
         job = BringJob(
@@ -65,13 +71,17 @@ def ensure_arriving(
         )
         argv = [sys.executable, "-m", _MODULE]
         programs.start(argv, stdin=job.model_dump_json(), log=folder / "log")
-        try:
-            _wait_until_served(folder)
-        except StampedeError:
-            if not (folder / "there").exists():  # nothing of it was ever used
-                pool.drop_arrival(new.name)
-            raise
-    pool.mount_arrival(new.name)
+    try:
+        _wait(lambda: _is_served(folder), f"nobody serves {folder}")
+    except StampedeError:
+        if not (folder / "there").exists():  # nothing of it was ever used
+            pool.drop_arrival(new.name)
+        raise
+    try:
+        pool.mount_arrival(new.name)
+    except DaemonError as error:
+        found = arrival_progress(folder)
+        raise (error_of(found.kind, found.trouble, found.hint) if found and found.trouble else error) from error
     return folder
 
 
@@ -83,14 +93,26 @@ def arrival_progress(folder: Path) -> Progress | None:
         return None
 
 
-def _wait_until_served(folder: Path) -> None:
-    deadline = time.monotonic() + _BEGINS_WITHIN_S
-    while True:
-        found = arrival_progress(folder)
-        if found and found.serving:
-            return
-        if found and found.trouble:
-            raise error_of(found.kind, found.trouble, found.hint)
+def _is_served(folder: Path) -> bool:
+    """Raises: why it cannot be."""
+    found = arrival_progress(folder)
+    if found and found.trouble and not found.serving:
+        raise error_of(found.kind, found.trouble, found.hint)
+    return found is not None and found.serving
+
+
+def _answers(folder: Path) -> bool:
+    """False if who served it is dead, though it may not have ended yet."""
+    try:
+        os.close(os.open(folder / "served", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _wait(true: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + _WITHIN_S
+    while not true():
         if time.monotonic() > deadline:
-            raise StampedeError(f"nobody serves {folder} after {_BEGINS_WITHIN_S:g} s", f"its log is {folder}/log")
+            raise StampedeError(f"{otherwise} after {_WITHIN_S:g} s", "the file `log` in it may say more")
         time.sleep(0.02)

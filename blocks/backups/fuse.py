@@ -18,7 +18,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
-from stampede.blocks.volumes.mounts import detach
+from stampede.blocks.detaching import detach
 from stampede.errors import DaemonError, StampedeError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from stampede import programs
+from stampede.blocks.backups.claiming import claimed_place
 from stampede.blocks.backups.jobs import RepositoryAccess, ServeJob
-from stampede.blocks.backups.place import Place, claimed_place
+from stampede.blocks.backups.place import Place
 from stampede.blocks.backups.process import error_of
 from stampede.blocks.volumes import ext4, loops, mounts
 from stampede.errors import BackupError, DaemonError, StampedeError

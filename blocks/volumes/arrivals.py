@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from stampede.blocks.detaching import detach
 from stampede.blocks.volumes import ext4, loops, mounts
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.layout import Layout, entries, is_claimed, move, persist, remove_tree, write
@@ -86,7 +87,7 @@ class Arrival:
         """Afterwards nothing is mounted of one whose bringer has died. Raises: InUse while something uses that."""
         if not self.is_brought:
             mounts.unmount(self._place)
-            mounts.detach(self.served)
+            detach(self.served)
 
     def mount(self) -> Path:
         """Afterwards it is mounted, its journal replayed by the kernel; returns the directory for containers."""
@@ -124,7 +125,7 @@ class Arrival:
     def _release(self) -> None:
         """Afterwards it is not mounted, and who brought it has ended. What was written to it is on the disk."""
         mounts.unmount(self._place)
-        mounts.detach(self.served)
+        detach(self.served)
         deadline = time.monotonic() + _GONE_WITHIN_S
         while self.is_brought:
             if time.monotonic() > deadline:

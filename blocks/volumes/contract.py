@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from stampede.volumes.models import FoundManagedVolume, PoolStatus, Snapshot, WantedVolume
+from stampede.volumes.models import FoundManagedVolume, PoolStatus, Pressure, Snapshot, WantedVolume
 from stampede.volumes.stall import BUDGET_S
 
 
@@ -139,6 +139,10 @@ class VolumePool(Protocol):
 
     def status(self) -> PoolStatus | None:
         """How the pool is; None where there is none yet."""
+        ...
+
+    def pressure(self) -> Pressure | None:
+        """How urgently it needs room; None where there is none yet. So cheap that it may be asked every second."""
         ...
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:

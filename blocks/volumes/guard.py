@@ -10,7 +10,7 @@ from typing import Protocol
 
 from stampede.blocks.volumes.contract import VolumePool
 from stampede.frozen import Frozen
-from stampede.volumes.models import PoolStatus
+from stampede.volumes.models import Pressure
 from stampede.volumes.relief import Dropped, relief
 
 
@@ -27,8 +27,9 @@ class Writers(Protocol):
 
 
 class Relieved(Frozen):
-    """What was done about a pool that was too full."""
+    """What was done about a pool that was too full. `pressure` is what is left of it; none where there is no pool."""
 
+    pressure: Pressure = "none"
     dropped: tuple[Dropped, ...] = ()
     held: tuple[str, ...] = ()
     let_go: tuple[str, ...] = ()
@@ -40,9 +41,13 @@ def relieve(pool: VolumePool, writers: Writers) -> Relieved:
 
     They are held first and looked at again last, so that they do not fill what is being freed.
     """
-    status = pool.status()
-    if status is None:
+    pressure = pool.pressure()
+    if pressure is None:
         return Relieved()
+    if pressure == "none":
+        return Relieved(let_go=writers.let_go())
+    status = pool.status()
+    assert status is not None  # it was there a moment ago, and nobody removes pools
     volumes = pool.volumes()
     asked = relief(status, (one for volume in volumes for one in pool.snapshots(volume.name)))
     held = writers.hold([one.name for one in volumes]) if asked.stop_writers else ()
@@ -50,13 +55,7 @@ def relieve(pool: VolumePool, writers: Writers) -> Relieved:
     for one in asked.drop:
         if pool.remove_snapshot(one.volume, one.snapshot):
             dropped.append(one)
-        if (status := _status(pool)).pressure == "none":
+        if (pressure := pool.pressure() or "none") == "none":
             break
-    let_go = writers.let_go() if status.pressure != "hard" else ()
-    return Relieved(dropped=tuple(dropped), held=held, let_go=let_go, reason=asked.reason)
-
-
-def _status(pool: VolumePool) -> PoolStatus:
-    status = pool.status()
-    assert status is not None  # it was there a moment ago, and nobody removes pools
-    return status
+    let_go = writers.let_go() if pressure != "hard" else ()
+    return Relieved(pressure=pressure, dropped=tuple(dropped), held=held, let_go=let_go, reason=asked.reason)

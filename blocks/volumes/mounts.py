@@ -1,6 +1,6 @@
 """Mounts of this host: which there are, who else uses one, and making and removing them.
 
-Sources: proc_pid_mountinfo(5), umount(2), ioctl_fsmap of linux/fs.h (FIFREEZE, FITHAW, FITRIM), ioctl_iflags(2).
+Sources: proc_pid_mountinfo(5), ioctl_fsmap of linux/fs.h (FIFREEZE, FITHAW, FITRIM), ioctl_iflags(2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from stampede.errors import DaemonError, InUse
 
 _GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
 _THAW, _TRIM = 0xC0045878, 0xC0185879
-_DETACH = 2
 _GONE_WITHIN_S = 5.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -75,14 +74,6 @@ def unmount(path: Path) -> None:
         if found.source.startswith("/dev/loop") and not _released(found):
             mount(Path(found.source), path, found.kind, "noatime")
             raise _busy(path, ["a process in another mount namespace"])
-
-
-def detach(path: Path) -> None:
-    """Afterwards nothing is mounted at `path`; what still uses it goes on until it ends. A no-op if nothing was."""
-    if _LIBC.umount2(os.fsencode(path), _DETACH):
-        code = ctypes.get_errno()
-        if code not in (errno.EINVAL, errno.ENOENT):
-            raise OSError(code, os.strerror(code), str(path))
 
 
 def users_of(device: str, own: Path) -> list[str]:

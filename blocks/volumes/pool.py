@@ -23,7 +23,15 @@ from stampede.blocks.volumes.recovery import finish_restore, fit, settle
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
 from stampede.volumes.labels import REPLACED_BY
-from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
+from stampede.volumes.models import (
+    FoundManagedVolume,
+    PoolSettings,
+    PoolStatus,
+    Pressure,
+    Snapshot,
+    VolumeRecord,
+    WantedVolume,
+)
 from stampede.volumes.names import check_volume_name, snapshot_id
 from stampede.volumes.room import human, pressure, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S
@@ -276,6 +284,12 @@ class ImagePool:
 
     def status(self) -> PoolStatus | None:
         return self._status() if self._ground.find() else None
+
+    def pressure(self) -> Pressure | None:
+        if not self._ground.find():
+            return None
+        size, used = self._ground.sizes()
+        return pressure(used, size)
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:
         if not self._ground.find():

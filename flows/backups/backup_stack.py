@@ -21,6 +21,7 @@ from stampede.tasks.artifacts import publish_backups
 from stampede.tasks.backups import BACKUP, Work, back_up, let_earlier_go, prune_volume
 from stampede.tasks.events import announcement
 from stampede.tasks.locks import stack_lock
+from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_hosts
 from stampede.tasks.schedules import is_overdue
 from stampede.tasks.stores import store_for_backups
@@ -46,8 +47,9 @@ async def back_up_on_host(stack: str, revision: int, work: list[Work]) -> HostBa
     warnings: list[str] = []
 
     async def one(each: Work) -> VolumeBackedUp:
-        async with turns:
+        async with turns, noted(stack, each.key, "backup") as note:
             done = await back_up(stack, each, revision)
+            note.stored_bytes, note.logical_bytes = done.uploaded_bytes, done.logical_bytes
             await let_earlier_go(each)
             return await _thinned_out(done, each, warnings)
 

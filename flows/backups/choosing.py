@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from stampede.documents import Revision
-from stampede.errors import BadInput, UnknownName
+from stampede.errors import BackupError, BadInput, UnknownName
 from stampede.flows.volumes.hosts import Volumes
+from stampede.planning.volume_users import services_on
 from stampede.stackfile.policies import BackupPolicy
 from stampede.tasks.stack_state import read_head, revisions_of
 from stampede.tasks.stores import known_stores
@@ -37,7 +38,10 @@ def policies_of(revision: Revision | None) -> dict[str, BackupPolicy]:
 
 
 def backed_up(found: Volumes, revision: Revision | None, keys: Sequence[str] | None) -> list[BackedUp]:
-    """The volumes with x-backups, or those named. Raises: UnknownName, BadInput for one without x-backups."""
+    """The volumes with x-backups, or those named.
+
+    Raises: UnknownName, BadInput for one without x-backups, BackupError for one that services use and no host has.
+    """
     policies = policies_of(revision)
     if not policies:
         raise BadInput(
@@ -47,7 +51,19 @@ def backed_up(found: Volumes, revision: Revision | None, keys: Sequence[str] | N
         found.chosen(without)
         raise BadInput(f"{found.stack}/{without[0]} has no x-backups", "x-backups: {store: …} says where to")
     chosen = found.chosen(list(keys) if keys is not None else None)
+    if keys is None and (missing := _used(revision, policies) - {key_of(one) for one in chosen}):
+        raise BackupError(
+            f"no host that answers has {', '.join(f'{found.stack}/{key}' for key in sorted(missing))}: nothing is"
+            " backed up",
+            "stampede volume ls shows where volumes are; name one to back up only that",
+        )
     return [BackedUp(one, key_of(one), policies[key_of(one)]) for one in chosen if key_of(one) in policies]
+
+
+def _used(revision: Revision | None, keys: Iterable[str]) -> set[str]:
+    """Those of these volumes that services mount: the others need not be anywhere."""
+    definition = revision.definition if revision else None
+    return {key for key in keys if definition and services_on(definition, [definition.volumes[key].name])}
 
 
 async def stores_of(stack: str, store: str | None, keys: Sequence[str] | None = None) -> list[str]:

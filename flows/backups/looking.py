@@ -16,6 +16,7 @@ from stampede.retention import Retention
 from stampede.tasks.artifacts import publish_verification
 from stampede.tasks.backups import list_store, prune_volume, verify_volume
 from stampede.tasks.events import announcement, emit
+from stampede.tasks.noting import noted
 
 
 async def backups_in(
@@ -58,10 +59,11 @@ async def verify_backups(
         known = await backups_in(stack, volumes, store)
         if not known:
             raise BackupError(f"there is no backup of {stack}", "stampede backup run makes one")
-        reports = [
-            await verify_volume(in_store, volume, level)
-            for in_store, volume in sorted({(view.store, view.name) for view in known})
-        ]
+        reports: list[VerifyReport] = []
+        for in_store, volume, key in sorted({(view.store, view.name, view.volume) for view in known}):
+            async with noted(stack, key, "verify") as note:
+                reports.append(await verify_volume(in_store, volume, level))
+                note.good = not reports[-1].bad
         found = _verified(stack, level, reports)
         await publish_verification(found)
         payload |= {"volumes": list(found.volumes), "checked_bytes": found.checked_bytes, "bad": len(found.bad)}

@@ -137,6 +137,24 @@ class BackupsRestored(Frozen):
     dry_run: bool = False
 
 
+class DrillReport(Frozen):
+    """What a drill showed. `recovery_s` passed from its beginning until the services were healthy on the restored data.
+
+    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes.
+    """
+
+    stack: str
+    host: str = ""
+    volumes: tuple[str, ...] = ()
+    backups: tuple[int, ...] = ()
+    services: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    verified_bytes: int = 0
+    recovery_s: float = 0.0
+    data_age_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
 def name_of(stack: str, key: str) -> str:
     """What a volume is called in a repository, and by people."""
     return f"{stack}/{key}"

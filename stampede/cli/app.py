@@ -7,7 +7,19 @@ from typing import NoReturn
 
 import typer
 
-from stampede.cli import backups, changing, following, leaving, reaching, serving, showing, snapshots, storing, volumes
+from stampede.cli import (
+    backups,
+    changing,
+    following,
+    leaving,
+    notifying,
+    reaching,
+    serving,
+    showing,
+    snapshots,
+    storing,
+    volumes,
+)
 from stampede.cli.closed_output import Commands, OutputClosed, end_by_sigpipe
 from stampede.cli.groups import spread
 from stampede.errors import StampedeError
@@ -51,6 +63,7 @@ for command in (
     app.command(command.__name__.rstrip("_"), context_settings=settings)(spread(command))
 app.add_typer(volumes.volume_app, name="volume")
 app.add_typer(snapshots.snapshot_app, name="snapshot")
+app.add_typer(notifying.notify_app, name="notify")
 app.add_typer(serving.server_app, name="server")
 app.add_typer(storing.store_app, name="store")
 app.add_typer(backups.backup_app, name="backup")

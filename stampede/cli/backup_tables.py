@@ -130,3 +130,17 @@ def _warn(done: Row) -> None:
 
 def _time(each: Row) -> str:
     return local_time(datetime.fromisoformat(each["created"]))
+
+
+def show_drill(report: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
+    """Print what a drill proved."""
+    if as_json:
+        print(json.dumps({**report, "run": {"id": run.id, "url": run.url}}, indent=2))
+        return
+    restored = ", ".join(f"{v}@{b}" for v, b in zip(report["volumes"], report["backups"], strict=True))
+    print(f"  restored and compared {restored} ({human(report['verified_bytes'])})")
+    print(f"  ran healthy on it: {', '.join(report['services'])} on {report['host']}, with no way out")
+    for check in report["checks"]:
+        print(f"  checked {check}")
+    age = report["data_age_s"] / 3600
+    print(f"{report['stack']}: can be recovered in {report['recovery_s']:.1f} s, to data {age:.1f} h old")

@@ -194,3 +194,24 @@ def _moment(text: str | None) -> str | None:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except ValueError as error:
         raise BadInput(f"--before {text} is no moment", "such as 2026-01-31T12:00, or with a zone +00:00") from error
+
+
+@backup_app.command("drill")
+@spread
+def drill(target: Target = None, *, store: Store = None, why: options.Why = "", answer: groups.Answer) -> None:
+    """Prove that the newest backups can be used: restore them beside the app and run its services on them, cut off."""
+    from stampede.cli.backup_tables import show_drill
+    from stampede.cli.data_targets import chosen
+    from stampede.cli.verbs import timed_result_of
+    from stampede.client.backup_requests import DrillRestore
+
+    with answer.client() as client:
+        which = chosen(client, target)
+        request = DrillRestore(
+            stack=which.stack,
+            volumes=which.volumes,
+            store=store,
+            requested_by=client.requested_by,
+            why=why or None,
+        )
+        show_drill(*timed_result_of(client, request), as_json=answer.as_json)

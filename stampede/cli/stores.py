@@ -21,6 +21,7 @@ from stampede.errors import BadInput, ServerUnreachable, StampedeError
 from stampede.stores import (
     DEFAULT_REGION,
     Joining,
+    LockMode,
     StoreReport,
     StoreView,
     bucket_and_prefix,
@@ -43,6 +44,16 @@ class Wanted:
     new: bool
     take_over: bool
     key_out: Path | None
+    lock: tuple[int, str]
+
+    @property
+    def lock_mode(self) -> LockMode:
+        """Raises: BadInput."""
+        match self.lock[1]:
+            case "governance" | "compliance" as mode:
+                return mode
+            case other:
+                raise BadInput(f"--lock-mode {other} is not known", "governance or compliance")
 
     @property
     def joining(self) -> Joining:
@@ -72,6 +83,8 @@ class Wanted:
             ca_file=self.ca_file or "",
             login=here.login(),
             joining=joining,
+            lock_days=self.lock[0],
+            lock_mode=self.lock_mode,
             recovery_key=key,
             by="",
         )

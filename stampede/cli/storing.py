@@ -18,6 +18,7 @@ store_app = typer.Typer(
 key_app = typer.Typer(name="key", help="The recovery key of a store.", rich_markup_mode=None, no_args_is_help=True)
 store_app.add_typer(key_app, name="key")
 
+LOCK_MODES = ("governance", "compliance")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the store, such as offsite.")]
 KeyOut = Annotated[
     Path | None,
@@ -47,6 +48,13 @@ def add(
         bool,
         typer.Option("--take-over", help="With --key-file: go on with the backups of a cluster that is no more."),
     ] = False,
+    lock_days: Annotated[
+        int | None,
+        typer.Option("--lock-days", min=1, help="Nobody can delete what backups need for so long (object lock)."),
+    ] = None,
+    lock_mode: Annotated[
+        str, typer.Option("--lock-mode", metavar="|".join(LOCK_MODES), help="governance: some may; compliance: nobody.")
+    ] = "governance",
     key_out: KeyOut = None,
     as_json: options.Json = False,
     server: options.Server = None,
@@ -58,7 +66,8 @@ def add(
     """
     from stampede.cli.stores import Wanted, add_store
 
-    wanted = Wanted(name, address, endpoint, region, profile, ca_file, key_file, new, take_over, key_out)
+    lock = (lock_days or 0, lock_mode)
+    wanted = Wanted(name, address, endpoint, region, profile, ca_file, key_file, new, take_over, key_out, lock)
     add_store(wanted, server, as_json=as_json)
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from stampede.client import HistoryEntry, InstanceView
+from stampede.client.notifications import NotificationView
+from stampede.notify.models import age_in_words
 
 
 def show_instances(instances: Sequence[InstanceView], *, as_json: bool) -> None:
@@ -56,6 +58,36 @@ def show_history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
         for each in entries
     ]
     print_table(("REVISION", "WHEN", "WHO", "WHAT", "OUTCOME", "WHY", "RUN"), rows)
+
+
+def show_notifications(notifications: Sequence[NotificationView], *, as_json: bool) -> None:
+    """Print who is told about what. No address is among it."""
+    if as_json:
+        print(json.dumps([each.model_dump(mode="json") for each in notifications], indent=2))
+        return
+    if not notifications:
+        print("nobody is told: stampede notify add")
+        return
+    rows = [
+        (
+            each.name,
+            each.target,
+            each.stack or "all",
+            ", ".join(each.subjects),
+            age_in_words(each.backup_age_s),
+            _state(each),
+        )
+        for each in notifications
+    ]
+    print_table(("NAME", "TARGET", "STACK", "ABOUT", "BACKUP AGE", "LAST MESSAGE"), rows)
+
+
+def _state(notification: NotificationView) -> str:
+    if notification.trouble:
+        return notification.trouble
+    if notification.last is None:
+        return "-"
+    return f"{local_time(notification.last.at)} {notification.last.trouble or 'arrived'}"
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

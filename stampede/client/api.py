@@ -66,7 +66,7 @@ class PrefectApi:
         answer = self._send("GET", path, params=query)
         return None if answer.status_code == httpx.codes.NOT_FOUND else _json(answer)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: dict[str, Any] | list[dict[str, Any]]) -> Any:
         """What the server answers to `body`. Raises: NameTaken (409), BadInput (what the server cannot accept)."""
         return _json(self._send("POST", path, json=body))
 

@@ -87,3 +87,16 @@ class RecoverStack(StackRequest):
 
     store: str | None = None
     until: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillRestore(OfStack):
+    """The newest backups are restored to scratch volumes, and the app runs on them where nothing gets out."""
+
+    flow: ClassVar[str] = "drill-restore"
+
+    volumes: list[str] | None = None
+    store: str | None = None
+    scheduled: bool | None = None
+    requested_by: str | None = None
+    why: str | None = None

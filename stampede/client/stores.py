@@ -12,7 +12,7 @@ from stampede.client.api import PrefectApi
 from stampede.client.documents import Document, Documents
 from stampede.documents import STORE_TYPE
 from stampede.errors import BadInput, Refused, UnknownName
-from stampede.stores import Joining, StoreView, address_of
+from stampede.stores import Joining, LockMode, StoreView, address_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class NewStore:
     ca_file: str
     login: Login
     joining: Joining
+    lock_days: int = 0
+    lock_mode: LockMode = "governance"
     recovery_key: str = field(repr=False)
     by: str
 
@@ -110,6 +112,8 @@ def _document(new: NewStore) -> dict[str, Any]:
         "session_token": new.login.session_token,
         "recovery_key": new.recovery_key,
         "joining": new.joining,
+        "lock_days": new.lock_days,
+        "lock_mode": new.lock_mode,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": new.by,
     }
@@ -128,6 +132,8 @@ def _view(document: Document) -> StoreView:
         by=data.get("by") or "",
         ready=bool(data.get("ready")),
         confirmed=bool(data.get("confirmed")),
+        lock_days=int(data.get("lock_days") or 0),
+        lock_mode=data.get("lock_mode") or "governance",
         repository=data.get("repository") or "",
         origin=data.get("origin") or "",
         honoured=Honoured.model_validate(honoured) if honoured else None,

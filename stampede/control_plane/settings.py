@@ -27,6 +27,7 @@ USER = "stampede"
 DEFAULT_PORT = 4200
 RUNS_KEPT_DAYS = 30
 STATES_WRITTEN_EVERY_S = 1
+REMEMBERED_WAITS = "P30D"
 PASSED_ON = (
     "STAMPEDE_FLOWS",
     "STAMPEDE_VERBS",
@@ -104,6 +105,11 @@ def _server_settings(places: Places, host: str, port: int, auth: str, key: str) 
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_AUTH_STRING": auth,
         "PREFECT_SERVER_ENCRYPTION_KEY": key,
+        # Where messages of automations say that a run can be looked at.
+        "PREFECT_UI_URL": os.environ.get("STAMPEDE_URL") or f"http://{_ANYWHERE.get(host, host)}:{port}",
+        # What waits for an event that does not come is kept in the database. As shipped, a server that was away for a
+        # minute when the time was up forgets it when it starts, and nobody is told.
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": REMEMBERED_WAITS,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",

@@ -10,6 +10,7 @@ from stampede.frozen import Frozen
 from stampede.stackfile.models import Stack
 
 OURS = "stampede-"
+BACKUP_FLOW = "backup-stack"
 
 
 class Schedule(Frozen):
@@ -40,6 +41,6 @@ def _of_volume(stack: Stack, key: str) -> Iterator[tuple[str, str]]:
     if volume.snapshots and volume.snapshots.schedule:
         yield "snapshot-stack", volume.snapshots.schedule
     if volume.backups and volume.backups.schedule:
-        yield "backup-stack", volume.backups.schedule
+        yield BACKUP_FLOW, volume.backups.schedule
     if volume.backups and volume.backups.drill:
         yield "drill-restore", volume.backups.drill.schedule

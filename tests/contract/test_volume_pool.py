@@ -15,6 +15,7 @@ from tests.lab.pools import wanted
 
 def test_a_host_without_a_pool_has_no_volumes_and_nothing_to_bring_back(host: Host) -> None:
     assert host.pool.status() is None
+    assert host.pool.pressure() is None
     assert host.pool.volumes() == ()
     assert host.pool.bring_back() == ()
     with pytest.raises(UnknownName):
@@ -27,6 +28,7 @@ def test_a_pool_that_is_there_stays_as_it_is(host: Host) -> None:
     again = host.pool.ensure_pool()
     assert (again.driver, again.size_bytes, again.volumes) == (first.driver, first.size_bytes, 1)
     assert host.pool.status() == again
+    assert host.pool.pressure() == again.pressure == "none"
 
 
 def test_a_new_volume_is_empty_mounted_and_says_what_it_is(host: Host) -> None:

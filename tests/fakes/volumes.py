@@ -10,7 +10,15 @@ from pathlib import Path
 
 from stampede.errors import BadInput, Foreign, InUse, Refused, UnknownName
 from stampede.volumes.labels import REPLACED_BY
-from stampede.volumes.models import FoundManagedVolume, PoolSettings, PoolStatus, Snapshot, VolumeRecord, WantedVolume
+from stampede.volumes.models import (
+    FoundManagedVolume,
+    PoolSettings,
+    PoolStatus,
+    Pressure,
+    Snapshot,
+    VolumeRecord,
+    WantedVolume,
+)
 from stampede.volumes.names import check_snapshot_id, check_volume_name, snapshot_id
 from stampede.volumes.room import MIB, pressure, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S, refuse_long_stall
@@ -207,6 +215,9 @@ class FakeVolumePool:
 
     def status(self) -> PoolStatus | None:
         return self._status() if self._made else None
+
+    def pressure(self) -> Pressure | None:
+        return pressure(self.used_bytes, self.size_bytes) if self._made else None
 
     def bring_back(self) -> tuple[FoundManagedVolume, ...]:
         self.mounted = set(self._records) - set(self.troubles)

@@ -22,6 +22,20 @@ from stampede import results
 from stampede.errors import StampedeError
 from stampede.tasks.this_host import ThisHost, instead_of_this_host
 
+# Those below stampede.flows that reach hosts.
+MODULES = (
+    "converge",
+    "adopt_stack",
+    "eject_stack",
+    "rebuild_server",
+    "volumes.hosts",
+    "volumes.snapshots",
+    "volumes.standstill",
+    "volumes.restore_stack",
+    "backups.backup_stack",
+    "backups.restore",
+)
+
 
 @contextmanager
 def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
@@ -45,13 +59,19 @@ def hosts_inline(hosts: Mapping[str, ThisHost]) -> Iterator[None]:
             raise errors[0]
         return outcomes
 
+    async def on_host(host: str, flow: Flow[..., Any], /, *, step: str, reuse: bool = True, **parameters: Any) -> Any:
+        return (await on_hosts({host: parameters}, flow, step=step, reuse=reuse))[host]
+
     async def schedulable_hosts() -> list[str]:
         return sorted(hosts)
 
     with pytest.MonkeyPatch.context() as patch, instead_of_this_host(next(iter(hosts.values()))):
-        for name in ("converge", "adopt_stack", "eject_stack", "rebuild_server"):
+        for name in MODULES:
             module = importlib.import_module(f"stampede.flows.{name}")
-            patch.setattr(module, "on_hosts", on_hosts)
+            if hasattr(module, "on_hosts"):
+                patch.setattr(module, "on_hosts", on_hosts)
+            if hasattr(module, "on_host"):
+                patch.setattr(module, "on_host", on_host)
             if hasattr(module, "schedulable_hosts"):
                 patch.setattr(module, "schedulable_hosts", schedulable_hosts)
         yield

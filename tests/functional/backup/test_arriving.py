@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,16 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import docker
 import pytest
 
-from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.backups.arriving import Progress, arrival_progress, ensure_arriving
+from stampede.blocks.detaching import detach
 from stampede.blocks.object_store import S3Store
 from stampede.blocks.volumes import ImagePool, mounts
 from stampede.control_plane.processes import start_time
 from stampede.errors import BadInput, InUse, Refused, StoreUnavailable, UnknownName
 from stampede.places import Places
-from tests.functional.backup.volumes import MIB, VOLUME, back_up, made_access, made_image
+from stampede.planning.identity import CLUSTER
+from tests.functional.backup.volumes import MIB, VOLUME, back_up, made_access, made_image, pack_of_files_only
+from tests.lab.images import ensure_busybox
 from tests.lab.installation import until
 from tests.lab.pools import running_pool, wanted
 from tests.lab.seaweedfs import SeaweedFS, running_seaweedfs
@@ -27,7 +31,7 @@ pytestmark = pytest.mark.functional
 
 NAME = "shop_uploads"
 SIZE_MIB = 128
-CONTENT = {f"file{number}": os.urandom(2 * MIB) for number in range(30)}
+CONTENT = {f"file{number}": os.urandom(2 * MIB) for number in range(45)}
 
 
 def write(data: Path) -> None:
@@ -42,18 +46,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
         yield server
 
 
+class Site:
+    """A volume with files, and its backup."""
+
+    def __init__(self, server: SeaweedFS, folder: Path) -> None:
+        self.access = made_access(server.address(server.bucket()))
+        image = made_image(folder, SIZE_MIB * MIB, write)
+        back_up(self.access, image)
+        self.pack = pack_of_files_only(self.access, image)
+
+
 @pytest.fixture(scope="module")
-def access(server: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> RepositoryAccess:
-    access = made_access(server.address(server.bucket()))
-    back_up(access, made_image(tmp_path_factory.mktemp("site"), SIZE_MIB * MIB, write))
-    return access
+def site(server: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(server, tmp_path_factory.mktemp("site"))
 
 
 class Host:
     """A host whose volume arrives. `data` is what its containers would have."""
 
-    def __init__(self, places: Places, server: SeaweedFS, access: RepositoryAccess) -> None:
-        self.places, self.server, self.access = places, server, access
+    def __init__(self, places: Places, server: SeaweedFS, site: Site) -> None:
+        self.places, self.server, self.access, self.site = places, server, site.access, site
         self.pool = ImagePool(places, "h1")
         self.data, self.folder = places.volumes / NAME / "data", places.pool / "arriving" / NAME
 
@@ -64,13 +76,12 @@ class Host:
     def withheld(self) -> Iterator[None]:
         """Part of the backup cannot be had until the context ends, so that the volume cannot be complete before."""
         store = S3Store(self.access.address)
-        pack = [found.name for found in store.list(f"v/{VOLUME}/p/")][1]
-        content = store.get(pack)
-        store.delete([pack])
+        content = store.get(self.site.pack)
+        store.delete([self.site.pack])
         try:
             yield
         finally:
-            store.put(pack, content)
+            store.put(self.site.pack, content)
             store.close()
 
     @property
@@ -93,7 +104,7 @@ class Host:
         self.kill()
         for one in reversed([one.path for one in mounts.mounts() if one.path.is_relative_to(self.places.volumes)]):
             subprocess.run(["umount", "--lazy", one], check=True)
-        mounts.detach(self.folder / "served")
+        detach(self.folder / "served")
 
     def check(self, **changed: bytes) -> None:
         for name, content in (CONTENT | changed).items():
@@ -101,9 +112,9 @@ class Host:
 
 
 @pytest.fixture
-def host(places: Places, server: SeaweedFS, access: RepositoryAccess) -> Iterator[Host]:
+def host(places: Places, server: SeaweedFS, site: Site) -> Iterator[Host]:
     with running_pool(places, "xfs"):
-        host = Host(places, server, access)
+        host = Host(places, server, site)
         yield host
         found = arrival_progress(host.folder)
         if found and is_alive(found.pid):
@@ -207,14 +218,15 @@ def readable(path: Path) -> bool:
 def test_a_server_that_is_away_delays_it_only(host: Host) -> None:
     with host.withheld():
         host.arrive()
-    host.server.kill()
-    try:
-        write_synced(host.data / "file7", b"meanwhile")
-        host.kill()
-        with pytest.raises(StoreUnavailable):
-            host.arrive()
-    finally:
-        host.server.start()
+        until(lambda: host.progress.trouble != "", "all else is there", 30)
+        host.server.kill()
+        try:
+            write_synced(host.data / "file7", b"meanwhile")
+            host.kill()
+            with pytest.raises(StoreUnavailable):
+                host.arrive()
+        finally:
+            host.server.start()
     host.arrive()
     host.wait_until_complete()
     host.check(file7=b"meanwhile")
@@ -242,3 +254,24 @@ def test_one_that_is_not_wanted_any_more_leaves_nothing(host: Host) -> None:
     )
     assert not host.folder.exists()
     assert host.pool.ensure_volume(wanted(NAME, mib=SIZE_MIB)).mounted
+
+
+def test_a_container_works_on_it_while_it_arrives(host: Host, docker_client: docker.DockerClient, cluster: str) -> None:
+    with host.withheld():
+        host.arrive()
+        container = docker_client.containers.run(
+            ensure_busybox(docker_client),
+            ["sh", "-c", "md5sum /data/file0 && echo done >/data/made && sync && exec sleep 60"],
+            labels={CLUSTER: cluster},
+            volumes={str(host.data): {"bind": "/data"}},
+            stop_signal="KILL",
+            detach=True,
+        )
+        until((host.data / "made").exists, "the container has written", 20)
+        assert hashlib.md5(CONTENT["file0"]).hexdigest() in container.logs().decode()
+    host.wait_until_complete()
+    with pytest.raises(InUse):
+        host.pool.finish_arrival(NAME)
+    container.remove(force=True)
+    host.pool.finish_arrival(NAME)
+    host.check(made=b"done\n")

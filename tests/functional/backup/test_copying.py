@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stampede.blocks.backups import OpenedBackup, RepositoryAccess, copy_out, opened_backup
+from stampede.blocks.backups import RepositoryAccess
+from stampede.blocks.backups.copying import copy_out
+from stampede.blocks.backups.opened import OpenedBackup, opened_backup
 from stampede.blocks.object_store import S3Store
 from stampede.errors import BadInput, Damaged, Refused, UnknownName
 from stampede.places import Places

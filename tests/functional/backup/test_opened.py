@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from stampede.blocks.backups import RepositoryAccess
+from stampede.blocks.backups.claiming import clear_opened
 from stampede.blocks.backups.opened import opened_backup
-from stampede.blocks.backups.place import clear_opened
 from stampede.blocks.object_store import S3Store
 from stampede.blocks.volumes import mounts
+from stampede.deployments.boot import bring_back_volumes
 from stampede.errors import BackupError, Damaged, StoreUnavailable, UnknownName
 from stampede.places import Places
-from tests.functional.backup.volumes import MIB, VOLUME, back_up, made_access, made_image
+from tests.functional.backup.volumes import MIB, VOLUME, back_up, made_access, made_image, pack_of_files_only
 from tests.lab.installation import until
 from tests.lab.seaweedfs import SeaweedFS, running_seaweedfs
 
@@ -130,10 +131,10 @@ def test_what_cannot_be_opened_is_said_and_leaves_nothing(site: Site, places: Pl
 def test_damage_is_an_error_of_the_reader_with_its_reason_and_never_wrong_content(
     seaweedfs: SeaweedFS, tmp_path: Path, places: Places
 ) -> None:
-    access, content = made_access(seaweedfs.address(seaweedfs.bucket())), os.urandom(40 * MIB)
-    back_up(access, made_image(tmp_path, 64 * MIB, lambda data: (data / "file").write_bytes(content)))
-    store = S3Store(access.address)
-    victim = [found.name for found in store.list(f"v/{VOLUME}/p/")][1]
+    access, content = made_access(seaweedfs.address(seaweedfs.bucket())), os.urandom(90 * MIB)
+    image = made_image(tmp_path, 128 * MIB, lambda data: (data / "file").write_bytes(content))
+    back_up(access, image)
+    victim, store = pack_of_files_only(access, image), S3Store(access.address)
     changed = bytearray(store.get(victim))
     changed[5 * MIB] ^= 1
     store.put(victim, changed)
@@ -206,7 +207,7 @@ def test_when_who_opened_it_is_killed_nothing_stays_mounted(site: Site, places: 
         if server_too:
             os.kill(serving(places)[0], signal.SIGKILL)
             until(lambda: not serving(places), "it has ended", 10)
-            clear_opened(places)
+            bring_back_volumes(places)  # as a worker does when it starts
         until(lambda: left(places) == [], "nothing is left", 15)
         until(lambda: not serving(places), "nobody serves", 10)
         (places.run / "ready").unlink()
@@ -218,7 +219,7 @@ def test_a_backup_that_is_open_is_not_cleared(site: Site, places: Places) -> Non
             [
                 sys.executable,
                 "-c",
-                "from stampede.places import Places; from stampede.blocks.backups.place import clear_opened as c;"
+                "from stampede.places import Places; from stampede.blocks.backups.claiming import clear_opened as c;"
                 "c(Places.of_environment())",
             ],
             check=True,

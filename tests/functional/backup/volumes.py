@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from stampede.backup.reader import OpenBackup
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import Keys, create_repository
+from stampede.backup.tables import CHUNK, CHUNKS
 from stampede.backup.writer import About, backup
 from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.backups.sources import opened_source
@@ -31,11 +35,33 @@ def made_access(address: S3Address) -> RepositoryAccess:
     return RepositoryAccess(address=address, repository=keys.repository, master_key=SecretStr(keys.master.hex()))
 
 
+def pack_of_files_only(access: RepositoryAccess, image: Path) -> str:
+    """A pack that has nothing but files: no tables, and no blocks of the file system, which can be compressed."""
+    store = S3Store(access.address)
+    opened = OpenBackup(store, _keys(access), VOLUME)
+    chunks = defaultdict[str, list[int]](list)
+    for number in opened.manifest.segments:
+        for chunk, entry in opened.table(number).entries.items():
+            chunks[entry.frame.pack].append(number * CHUNKS + chunk)
+    store.close()
+    tables = {one.table.pack for one in opened.manifest.segments.values()}
+    with image.open("rb") as file:
+        for pack, those in chunks.items():
+            if pack not in tables and all(
+                len(zlib.compress(os.pread(file.fileno(), CHUNK, one * CHUNK), 1)) > CHUNK for one in those
+            ):
+                return f"v/{VOLUME}/p/{pack}"
+    raise AssertionError("all packs have something else")
+
+
+def _keys(access: RepositoryAccess) -> Keys:
+    return Keys(access.repository, bytes.fromhex(access.master_key.get_secret_value()))
+
+
 def back_up(access: RepositoryAccess, image: Path, volume: str = VOLUME) -> None:
     store = S3Store(access.address)
-    keys = Keys(access.repository, bytes.fromhex(access.master_key.get_secret_value()))
     with opened_source(image, None, 0) as source:
-        backup(store, keys, volume, source, About(created=NOW))
+        backup(store, _keys(access), volume, source, About(created=NOW))
     store.close()
 
 

@@ -15,6 +15,7 @@ import pytest
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import open_repository
 from stampede.blocks.object_store import S3Store
+from stampede.blocks.object_store.s3 import s3_client
 from tests.functional.operations.conftest import Site
 from tests.lab.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS, free_ports
 
@@ -131,6 +132,19 @@ def test_a_repository_that_is_there_is_not_made_anew(site: Site, seaweedfs: Seaw
     code, said = refused(site, name, address, *at, "--key-file", file)
     assert code == 1
     assert f"does not open the repository at {address}" in said
+
+
+def test_a_lock_needs_a_bucket_that_locks(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:
+    code, said = refused(site, name, address, "--endpoint", seaweedfs.endpoint, "--lock-days", "1")
+    assert (code, "locks no objects" in said) == (6, True)
+    locking = seaweedfs.address(f"{seaweedfs.bucket()}-lock")
+    client = s3_client(locking)
+    client.create_bucket(Bucket=locking.bucket, ObjectLockEnabledForBucket=True)
+    at = ("--endpoint", seaweedfs.endpoint, "--lock-days", "1")
+    assert site.told("store", "add", name, f"s3://{locking.bucket}/x", *at)["warnings"] == []
+    held = client.get_object_retention(Bucket=locking.bucket, Key="x/repo")["Retention"]
+    assert held.get("Mode") == "GOVERNANCE"
+    client.close()
 
 
 def test_a_prefix_that_was_mistyped_is_not_joined(site: Site, seaweedfs: SeaweedFS, name: str, address: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,33 @@ def test_reading_from_front_to_back_has_more_fetched_meanwhile(opened: Opened) -
         opened.lazy.read(at, CHUNK)
     opened.lazy.close()
     assert opened.path.read_bytes()[40 * CHUNK : 44 * CHUNK] == opened.source.content[40 * CHUNK : 44 * CHUNK]
+
+
+def test_readers_writers_and_the_fill_do_not_get_into_each_others_way(opened: Opened) -> None:
+    """Each writer has every fourth block of its own, so that chunks are shared and blocks are not."""
+    source, size = opened.source.content, 64 * CHUNK
+    expected = bytearray(source)
+    written: list[tuple[int, bytes]] = []
+
+    def use(own: int) -> None:
+        dice = random.Random(own)
+        for _ in range(150):
+            at = (dice.randrange(size // BLOCK // 4) * 4 + own) * BLOCK
+            content = dice.randbytes(BLOCK)
+            opened.lazy.write(at, content)
+            written.append((at, content))
+            assert opened.lazy.read(at, BLOCK) == content
+            other = dice.randrange(16) * CHUNK + 2 * SEGMENT + 48 * CHUNK
+            assert opened.lazy.read(other, CHUNK) == source[other : other + CHUNK]
+
+    with ThreadPoolExecutor(5) as threads:
+        users = [threads.submit(use, own) for own in range(4)]
+        threads.submit(opened.lazy.fill).result()
+        for user in users:
+            user.result()
+    for at, content in written:
+        expected[at : at + BLOCK] = content
+    assert opened.path.read_bytes() == expected
 
 
 def test_a_damaged_chunk_is_an_error_and_its_neighbours_are_not(opened: Opened) -> None:

@@ -68,10 +68,15 @@ def test_credentials_are_those_of_the_environment_and_go_into_the_document_only(
     ended = stampede("store", "add", "offsite", ADDRESS, "--endpoint", "https://s3.example.com/", "--region", "eu-1")
     data = stored(prefect)
     assert (data["access_key"], data["secret_key"], data["session_token"]) == ("id1", "hidden1", "")
-    assert (data["bucket"], data["prefix"]) == ("backups", "shop")
+    assert (data["bucket"], data["prefix"], data["lock_days"]) == ("backups", "shop", 0)
     assert (data["endpoint"], data["region"]) == ("https://s3.example.com", "eu-1")
     assert [run.parameters for run in prefect.runs.values()] == [{"store": "offsite"}]
     assert "hidden1" not in ended.out + ended.err
+
+
+def test_a_lock_is_written_down(stampede: Stampede, prefect: FakePrefect) -> None:
+    stampede("store", "add", "offsite", ADDRESS, "--lock-days", "30", "--lock-mode", "compliance")
+    assert (stored(prefect)["lock_days"], stored(prefect)["lock_mode"]) == (30, "compliance")
 
 
 def test_a_profile_of_aws_gives_credentials_region_and_endpoint(
@@ -162,6 +167,7 @@ def test_a_key_file_joins_and_counts_as_confirmation(stampede: Stampede, prefect
         ["Off_site", ADDRESS],
         ["offsite", ADDRESS, "--endpoint", "s3.example.com"],
         ["offsite", ADDRESS, "--new"],
+        ["offsite", ADDRESS, "--lock-days", "30", "--lock-mode", "forever"],
         ["offsite", ADDRESS, "--take-over"],
         ["offsite", ADDRESS, "--key-file", "missing"],
         ["offsite", ADDRESS, "--key-file", "compose.yaml"],

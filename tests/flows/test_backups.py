@@ -1,0 +1,236 @@
+"""Backups of stacks as flows: a real engine on a store in memory, killed or refused at every step, converges."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.tasks import Task
+from pydantic import SecretStr
+
+from stampede.backup.recovery_key import new_recovery_key
+from stampede.backup.repository import create_repository
+from stampede.backup.views import StackBackedUp
+from stampede.blocks.backups import Answer, Job
+from stampede.blocks.backups import __main__ as process
+from stampede.blocks.stores import StampedeStore, Stores
+from stampede.errors import Refused, StoreUnavailable
+from stampede.flows.backups.backup_stack import backup_stack
+from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
+from stampede.retention import Retention
+from stampede.tasks import backup_bases, backup_jobs, backups
+from stampede.volumes.labels import KEEP
+from tests.fakes.object_store import FakeStore
+from tests.fakes.volumes import FakeVolumePool
+from tests.flows.lab import Lab
+from tests.flows.perils import Killed
+
+STORE = "offsite"
+TEXT = """
+services:
+  db:
+    image: stampede-test/busybox:1
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+    deploy: {{update_config: {{monitor: 0s}}}}
+    volumes: ["data:/data", "files:/files"]
+volumes:
+  data: {{x-size: 64M, x-backups: {{store: offsite{keep}}}}}
+  files: {{x-size: 64M, x-backups: {{store: offsite{keep}}}}}
+"""
+MIB = 1 << 20
+
+
+class Site:
+    """A stack with two volumes, and a store. Every step that has an effect passes `step`."""
+
+    def __init__(self, lab: Lab, stack: str, store: FakeStore) -> None:
+        self.lab, self.stack, self.store = lab, stack, store
+        self.steps: list[str] = []
+        self.peril: Callable[[int, str], None] = lambda number, what: None
+
+    @property
+    def pool(self) -> FakeVolumePool:
+        pool = self.lab.hosts["h1"].pool
+        assert isinstance(pool, FakeVolumePool)
+        return pool
+
+    def step(self, what: str) -> None:
+        self.steps.append(what)
+        self.peril(len(self.steps), what)
+
+    def write(self, text: str) -> None:
+        for volume in self.pool.volumes():
+            (Path(volume.data) / "file").write_text(text)
+
+    async def back_up(self) -> StackBackedUp:
+        self.steps.clear()
+        done: StackBackedUp = await backup_stack(stack=self.stack)
+        return done
+
+    def kept_snapshots(self) -> list[int]:
+        """How many each volume has that wait for the next backup."""
+        return [
+            sum(KEEP in one.labels for one in self.pool.snapshots(volume.name))
+            for volume in self.pool.volumes(self.stack)
+        ]
+
+    async def numbers(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for view in await list_backups(stack=self.stack, store=STORE):
+            found.setdefault(view.volume, []).append(view.backup)
+        return found
+
+
+@pytest.fixture
+async def site(lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
+    store = FakeStore()
+    made = Site(lab, stack, store)
+    key = new_recovery_key()
+    keys = create_repository(store, key, datetime.now(UTC))
+    document = StampedeStore(
+        bucket="bucket",
+        access_key=SecretStr("id"),
+        secret_key=SecretStr("secret"),
+        recovery_key=SecretStr(key),
+        master_key=SecretStr(keys.master.hex()),
+        repository=keys.repository,
+        origin="lab",
+        ready=True,
+        confirmed=True,
+    )
+    async with get_client() as client:
+        await document.asave(STORE, overwrite=True, client=client)
+
+    def run_job(job: Job, progress: Callable[[int, int], None], cancelled: threading.Event) -> Answer:
+        made.step(f"{job.verb} {getattr(job, 'volume', '')}")
+        return process._do(job, cancelled)
+
+    def image_of(pool: FakeVolumePool, volume: str, snapshot: str) -> Path:
+        """What the files of a snapshot come to as an image of 1 MiB."""
+        held = pool._kept(pool._snapshot(volume, snapshot))
+        image = tmp_path / f"{volume}@{snapshot}"
+        image.write_bytes(b"".join(path.read_bytes() for path in sorted(held.glob("*"))).ljust(MIB, b"\0"))
+        return image
+
+    def write_base(*words: Any) -> None:
+        made.step("write base")
+        backup_bases.write_base(*words)
+
+    remove = FakeVolumePool.remove_snapshot
+
+    def remove_snapshot(pool: FakeVolumePool, volume: str, snapshot: str) -> bool:
+        made.step("remove snapshot")
+        return remove(pool, volume, snapshot)
+
+    monkeypatch.setattr(backup_jobs, "run_job", run_job)
+    monkeypatch.setattr(process, "S3Store", lambda address, **how: store.view())
+    monkeypatch.setattr(backups, "write_base", write_base)
+    monkeypatch.setattr(FakeVolumePool, "snapshot_image", image_of)
+    monkeypatch.setattr(FakeVolumePool, "remove_snapshot", remove_snapshot)
+    for task in [one for one in vars(backups).values() if isinstance(one, Task)]:
+        monkeypatch.setattr(task, "retry_delay_seconds", [0.0] * 2)
+    return made
+
+
+async def up(site: Site, keep: str = "") -> None:
+    await site.lab.deploy(site.stack, TEXT.format(keep=keep))
+    site.write("first")
+
+
+async def test_all_volumes_are_backed_up_and_a_second_time_nothing_is_sent(site: Site) -> None:
+    await up(site)
+    first = await site.back_up()
+    assert [(one.volume, one.backup) for one in first.volumes] == [
+        (f"{site.stack}/data", 1),
+        (f"{site.stack}/files", 1),
+    ]
+    second = await site.back_up()
+    assert [(one.backup, one.uploaded_bytes) for one in second.volumes] == [(2, 0), (2, 0)]
+    assert site.kept_snapshots() == [1, 1]
+    assert await site.numbers() == {"data": [1, 2], "files": [1, 2]}
+
+
+async def test_a_dry_run_changes_nothing(site: Site) -> None:
+    await up(site)
+    planned = await backup_stack(stack=site.stack, dry_run=True)
+    assert planned.planned == tuple(f"{site.stack}/{key} on h1 to {STORE}" for key in ("data", "files"))
+    assert (site.steps, site.kept_snapshots(), list(site.store.objects)) == ([], [0, 0], ["repo"])
+
+
+async def test_killed_before_any_step_the_next_run_converges(site: Site) -> None:
+    """One step later each time; every other time the content has changed."""
+    await up(site, keep=", keep: {last: 2}")
+    await site.back_up()
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        site.write(f"round {number}")
+
+        def kill(at: int, what: str, number: int = number) -> None:
+            if at >= number:
+                raise Killed(what)
+
+        site.peril = kill
+        try:
+            await site.back_up()
+            finished = True
+        except Killed:
+            pass
+        site.peril = lambda at, what: None
+        done = await site.back_up()
+        assert all(one.uploaded_bytes < MIB for one in done.volumes)
+        assert site.kept_snapshots() == [1, 1]
+        assert [len(numbers) for numbers in (await site.numbers()).values()] == [2, 2]
+    assert number > 6
+    assert (await verify_backups(stack=site.stack, store=STORE)).bad == ()
+
+
+async def test_a_store_that_is_away_for_a_moment_is_asked_again_and_one_that_stays_away_fails_the_run(
+    site: Site,
+) -> None:
+    await up(site)
+
+    def away(at: int, what: str) -> None:
+        if at == 1:
+            raise StoreUnavailable("the store is away", "wait")
+
+    site.peril = away
+    assert len((await site.back_up()).volumes) == 2
+
+    def gone(at: int, what: str) -> None:
+        raise StoreUnavailable("the store is away", "wait")
+
+    site.peril = gone
+    with pytest.raises(StoreUnavailable):
+        await site.back_up()
+    site.peril = lambda at, what: None
+    assert len((await site.back_up()).volumes) == 2
+    assert site.kept_snapshots() == [1, 1]
+
+
+async def test_a_store_whose_key_nobody_confirmed_gets_nothing(site: Site) -> None:
+    await up(site)
+    async with get_client() as client:
+        await Stores(client).update(STORE, confirmed=False)
+    with pytest.raises(Refused, match="recovery key"):
+        await site.back_up()
+    assert (site.steps, site.kept_snapshots(), list(site.store.objects)) == ([], [0, 0], ["repo"])
+
+
+async def test_pruning_follows_what_is_said_and_tells_why(site: Site) -> None:
+    await up(site)
+    for text in ("one", "two", "three"):
+        site.write(text)
+        await site.back_up()
+    trial = await prune_backups(stack=site.stack, volumes=["data"], keep=Retention(last=1), dry_run=True)
+    assert [(one.backup, one.keep, one.reasons) for one in trial.volumes[0].decisions][:2] == [
+        (3, True, ("last 1 of 1",)),
+        (2, False, ("no rule keeps it",)),
+    ]
+    await prune_backups(stack=site.stack, volumes=["data"], keep=Retention(last=1))
+    assert await site.numbers() == {"data": [3], "files": [1, 2, 3]}
