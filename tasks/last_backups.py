@@ -67,8 +67,9 @@ def note_backup(
     """Afterwards metrics tell of this one; a failed one leaves when one was last good, and what that one stored.
 
     To be called once per volume (its key in the file, `uploads`) when a backup, a verification or a drill of it has
-    ended, well or not, also one that changed nothing; not when it was cancelled, nor for a dry run. Beside it go the
-    events `stampede.backup|verify|drill.finished|failed`. Raises: OSError, which must not hide how the backup ended.
+    ended, well or not, also one that changed nothing; not when it was cancelled, nor for a dry run: `noting.noted` does
+    that, on the host whose metrics are to tell. Beside it go the events `stampede.backup|verify|drill.finished|failed`.
+    Raises: OSError, which must not hide how the backup ended.
     """
     with _writing:
         known = {(one.stack, one.volume, one.proof): one for one in read_backups(places)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
+from stampede.errors import BadInput
 from stampede.frozen import Frozen
 
 
@@ -19,6 +20,15 @@ class S3Address(Frozen):
     session_token: SecretStr | None = None
     ca_file: str | None = None  # whom to trust instead of this host's own certificate authorities
     conditional_put: bool = True  # False for a server that ignores If-None-Match: then only one host may write
+
+    @field_validator("prefix")
+    @classmethod
+    def _plain(cls, prefix: str) -> str:
+        """Folders with one slash between them: some servers take two for one. Raises: BadInput for . and .."""
+        parts = [part for part in prefix.split("/") if part]
+        if {".", ".."} & set(parts):
+            raise BadInput(f"the prefix {prefix} has a folder . or ..", "servers take those for others: leave it out")
+        return "/".join(parts)
 
     def __str__(self) -> str:
         at = f" at {self.endpoint}" if self.endpoint else ""

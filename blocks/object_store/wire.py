@@ -16,6 +16,7 @@ from urllib3 import PoolManager, ProxyManager, Timeout
 
 from stampede.blocks.object_store.address import S3Address
 from stampede.blocks.object_store.signing import path_of, query_of, signed
+from stampede.blocks.object_store.stalls import Stalls
 
 _TIMEOUT = Timeout(connect=10, read=60)
 _CONNECTIONS = 16
@@ -43,6 +44,7 @@ class Wire:
         self._host = (parts.hostname or "") if plain_port else parts.netloc.rpartition("@")[2]
         self._base = parts.path
         self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._stalls = Stalls()
         self._pool = _pool(parts.scheme, parts.hostname or "", address.ca_file)
 
     def ask(
@@ -71,11 +73,15 @@ class Wire:
             retries=False,
             redirect=False,
             decode_content=False,
+            preload_content=False,
         )
-        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+        with self._stalls.ended(answer):
+            content = answer.data
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, content)
 
     def close(self) -> None:
         """Afterwards it has no connection open."""
+        self._stalls.close()
         self._pool.clear()
 
 

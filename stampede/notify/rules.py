@@ -13,6 +13,7 @@ from stampede.notify.models import Notification, age_in_words
 
 CHANGES = ("deploy", "scale", "rollback", "restart", "remove", "adopt", "eject")
 DATA = ("backup", "verify", "drill", "prune", "restore", "snapshot", "clone", "resize")
+DAMAGED = "stampede.verify.damaged"
 TEST_EVENT = "stampede.notify.test"
 SCHEDULED, UNSCHEDULED = "stampede.backup.scheduled", "stampede.backup.unscheduled"
 QUIET_S = 3600.0  # out of memory and full pools are told once an hour at most
@@ -27,7 +28,9 @@ _FAILED = """{{ event.payload.message }}
 {% endif %}{% if flow_run %}Run: {{ flow_run | ui_url }}
 {% endif %}"""
 _CHANGE_FAILED = f"{_FAILED}What served before goes on serving. stampede history -p {{{{ event.resource.name }}}}"
-_DATA_FAILED = f"{_FAILED}stampede backup ls {{{{ event.resource.name }}}}"
+_DATA_FAILED = f"""{{% if event.payload.damaged %}}Damaged: {{{{ event.payload.damaged | join(", ") }}}}.
+The next backup sends again what is bad.
+{{% endif %}}{_FAILED}stampede backup ls {{{{ event.resource.name }}}}"""
 _OVERDUE = """\
 {% if event.event == "stampede.backup.finished" %}The last good one ended at \
 {{ event.occurred.strftime("%Y-%m-%d %H:%M") }} UTC.
@@ -126,9 +129,10 @@ def _change_failed(stacks: str) -> Rule:
 def _backup_failed(stacks: str) -> Rule:
     return Rule(
         about="a backup failed",
-        expect=tuple(f"stampede.{verb}.failed" for verb in DATA),
+        expect=(*(f"stampede.{verb}.failed" for verb in DATA), DAMAGED),
         resource=stacks,
-        title='{{ event.resource.name }}: {{ event.event.split(".")[1] }} failed',
+        title=f'{{{{ event.resource.name }}}}: {{% if event.event == "{DAMAGED}" %}}backups are damaged'
+        '{% else %}{{ event.event.split(".")[1] }} failed{% endif %}',
         body=_DATA_FAILED,
     )
 

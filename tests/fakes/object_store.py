@@ -88,8 +88,12 @@ class FakeStore:
 
     def list(self, prefix: str, after: str = "") -> Iterator[Found]:
         self._begin("list", prefix)
-        for name, (content, written) in sorted(self.objects.items()):
-            if name.startswith(prefix) and name > after:
+        wanted = [name for name in self.objects if name.startswith(prefix) and name > after]
+        for number, name in enumerate(sorted(wanted)):
+            if number and number % 1000 == 0:
+                self._begin("list", prefix)
+            if name in self.objects:
+                content, written = self.objects[name]
                 yield Found(name, len(content), written)
 
     def folders(self, prefix: str) -> Iterator[str]:

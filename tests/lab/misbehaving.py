@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-import ssl
 import struct
 import threading
 import time
@@ -69,7 +68,7 @@ class Proxy:
 
 
 @contextmanager
-def misbehaving(upstream: str, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+def misbehaving(upstream: str) -> Iterator[Proxy]:
     """A proxy of the server at `upstream`, while the context is open."""
     proxy = Proxy(upstream)
 
@@ -77,9 +76,7 @@ def misbehaving(upstream: str, tls: ssl.SSLContext | None = None) -> Iterator[Pr
         own = proxy
 
     server = _Server(("127.0.0.1", 0), Own)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    proxy.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+    proxy.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, args=(0.01,)).start()
     try:
         yield proxy

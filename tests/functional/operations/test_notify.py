@@ -142,6 +142,14 @@ def test_a_receiver_that_was_away_for_a_moment_is_told_nevertheless(site: Site, 
     assert "the store did not answer\nWhat to do: look at it\nVolume: uploads" in first
 
 
+def test_damaged_backups_are_told_by_name(site: Site, receiver: Webhook, name: str) -> None:
+    add(site, name, receiver.url, "--about", "backups")
+    emit(site, "verify.damaged", "shop", damaged=["uploads@3", "uploads@4"])
+    until(lambda: receiver.got, "the message arrives")
+    [text] = receiver.about("shop: backups are damaged")
+    assert "Damaged: uploads@3, uploads@4." in text
+
+
 def test_a_name_that_is_taken_is_refused_and_can_be_replaced(site: Site, receiver: Webhook, name: str) -> None:
     add(site, name, receiver.url)
     before = len(left_of(site, name))

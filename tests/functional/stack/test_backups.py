@@ -11,8 +11,10 @@ import docker
 import pytest
 
 from stampede.blocks.object_store import S3Store
+from stampede.tasks.last_backups import read_backups
 from tests.functional.stack.conftest import installation_of_its_own
 from tests.lab.installation import Installation, until
+from tests.lab.receivers import webhook
 from tests.lab.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS, running_seaweedfs
 from tests.lab.stacks import LabStack, inside, sleeper
 
@@ -116,12 +118,42 @@ def test_a_stack_is_backed_up_at_one_moment_and_then_only_what_changed(stack: La
     second = backed_up(stack)
     assert [one["backup"] for one in second["volumes"]] == [2, 2]
     assert all(one["uploaded_bytes"] < MIB for one in second["volumes"])
+    noted = [one for one in read_backups(stack.installation.places) if one.stack == stack.name]
+    assert [
+        (one.volume, one.succeeded, one.last_good == one.ended) for one in sorted(noted, key=lambda one: one.volume)
+    ] == [
+        ("data", True, True),
+        ("files", True, True),
+    ]
+    assert {one.stored_bytes for one in noted} == {one["uploaded_bytes"] for one in second["volumes"]}
     kept = stack.installation.run("snapshot", "ls", stack.name, "--json").json
     assert [(one["volume"], one["taken_by"]) for one in kept] == [("data", "backup"), ("files", "backup")]
     assert [(one["name"], one["backup"]) for one in listed(stack)] == [
         (f"{stack.name}/{key}", number) for key in ("data", "files") for number in (1, 2)
     ]
     assert {(one["host"], one["stack"], one["size_bytes"]) for one in listed(stack)} == {("h1", stack.name, 64 * MIB)}
+
+
+def test_backups_are_waited_for_from_the_deploy_that_schedules_them(stack: LabStack, offsite: str) -> None:
+    def told() -> list[str]:
+        resource = {"id": [f"stampede.stack.{stack.name}"]}
+        asked = {"filter": {"resource": resource, "event": {"prefix": ["stampede.backup."]}, "order": "ASC"}}
+        return [one["event"] for one in stack.installation.read("/events/filter", asked)["events"]]
+
+    stack.up(app("data"), volumes=volumes(offsite, "data", schedule="monthly"))
+    until(lambda: told() == ["stampede.backup.scheduled"], "the schedule is told")
+    with webhook() as receiver:
+        file = stack.folder / "url"
+        file.write_text(receiver.url)
+        add = ("notify", "add", stack.name, "--stack", stack.name, "--backup-age", "10s", "--url-file", str(file))
+        stack.installation.run(*add)
+        until(lambda: receiver.about(f"{stack.name}: no good backup for 10 s"), "the message arrives")
+        backed_up(stack)
+        until(lambda: len(receiver.got) == 2, "the good one is missed anew")
+        assert "The last good one ended at" in receiver.got[1]["text"]
+        stack.installation.run("notify", "rm", stack.name)
+    stack.up(app("data"), volumes=volumes(offsite, "data"))
+    until(lambda: told()[-1] == "stampede.backup.unscheduled", "that nobody waits any more is told")
 
 
 def test_backups_come_back_as_new_volumes_and_in_place(stack: LabStack, offsite: str) -> None:

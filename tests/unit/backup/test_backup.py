@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from stampede.backup.catalogue import backups, catalogue
+from stampede.backup.log import Commit, Log
+from stampede.backup.names import volume_folder
 from stampede.backup.tables import BLOCK, CHUNK, SEGMENT
 from stampede.errors import Refused, StoreUnavailable
 from tests.fakes.object_store import FakeStore
@@ -232,6 +234,36 @@ def test_many_backups_are_listed_in_few_requests(tmp_path: Path) -> None:
     assert [one.backup for one in backups(other, keys, "shop_db")] == list(range(1, 151))
     assert other.counts.requests < 70
     assert restored(store, keys, tmp_path, 30)[:2] == b"29"
+
+
+def test_a_log_of_five_thousand_backups_is_as_cheap_as_a_short_one(tmp_path: Path) -> None:
+    store, keys = repository()
+    image = Image(tmp_path / "image", CHUNK)
+    image.write(0, b"content")
+    image.back_up(store, keys)
+    log = Log(store, keys.volume(volume_folder("shop_db")))
+    head = log.head()
+    changes = {"kind": "snapshot", "snapshot": head.snapshot}
+
+    def write(following: Commit) -> Commit:
+        return following.model_copy(update={**changes, "newest": following.seq})
+
+    for _ in range(4999):
+        head = log.publish(head, write, lambda other: None)
+    image.base = 5000
+    assert image.back_up(store, keys).requests <= 5
+    other = store.view()
+    assert len(backups(other, keys, "shop_db")) == 5001
+    assert other.counts.requests < 3 + 2 + 64
+    assert restored(store, keys, tmp_path) == image.content
+
+
+def test_an_image_of_noise_takes_as_much_and_comes_back(tmp_path: Path) -> None:
+    store, keys = repository()
+    image = Image(tmp_path / "image", 40 * MIB + 1)
+    image.write(0, os.urandom(40 * MIB + 1))
+    assert image.back_up(store, keys).uploaded_bytes < 1.01 * image.size
+    assert restored(store, keys, tmp_path) == image.content
 
 
 def test_nothing_is_written_twice(image: Image) -> None:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from prometheus_client.metrics_core import Metric
 
+from stampede.blocks.volumes import ImagePool
 from stampede.deployments.metrics import HostCollector
 from stampede.deployments.volume_metrics import backup_metrics, pool_metrics
 from stampede.places import Places
 from stampede.tasks.last_backups import forget_backups, note_backup, read_backups
+from stampede.tasks.this_host import ThisHost, instead_of_this_host
 from stampede.volumes.room import MIB
+from tests.fakes.docker import FakeDockerHost
+from tests.fakes.haproxy import FakeHAProxy
 from tests.fakes.volumes import FakeVolumePool
 from tests.lab.pools import wanted
 from tests.unit.operations.test_metrics import text_of
+
+
+@pytest.fixture
+def host(places: Places) -> Iterator[ThisHost]:
+    """A host whose own pool nobody has made yet."""
+    host = ThisHost(
+        name="h1",
+        cluster="lab",
+        places=places,
+        docker=FakeDockerHost(),
+        haproxy=FakeHAProxy(),
+        pool=ImagePool(places, "h1"),
+    )
+    with instead_of_this_host(host):
+        yield host
 
 
 def values(*metrics: Metric) -> dict[str, float]:
@@ -34,13 +55,13 @@ def test_a_pool_tells_how_full_it_is_and_what_each_volume_has(tmp_path: Path) ->
     assert said[f"stampede_volume_snapshots{of_volume}"] == said[f"stampede_volume_mounted{of_volume}"] == 1
 
 
-def test_a_host_without_a_pool_tells_nothing_of_one_and_gets_none(places: Places) -> None:
+def test_a_host_without_a_pool_tells_nothing_of_one_and_gets_none(host: ThisHost) -> None:
     assert text_of(*pool_metrics(None, ())) == []
     text = "".join(text_of(*HostCollector().collect()))
     assert "stampede_docker_up" in text
     assert "stampede_pool" not in text
-    assert not places.pool.exists()
-    assert not places.pool_file.exists()
+    assert not host.places.pool.exists()
+    assert not host.places.pool_file.exists()
 
 
 def test_a_failed_backup_leaves_when_one_was_last_good(places: Places) -> None:
