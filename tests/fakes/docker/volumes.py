@@ -76,10 +76,36 @@ class FakeVolumes:
             del self._made[name]
             self._managed.discard(name)
 
-    def data_of(self, name: str) -> Path:
+    def users_of(self, name: str) -> tuple[str, ...]:
+        self._host.answer()
+        return tuple(
+            sorted(
+                container.found.name
+                for container in self._host.by_name.values()
+                if any(mount.get("Source") == name for mount in container.body["HostConfig"]["Mounts"])
+            )
+        )
+
+    def set_apart(self, name: str, original: str, *, cluster: str, stack: str) -> None:
+        data = self.data_of(name)
+        if data is None:
+            return
+        if self._made[name] != (cluster, stack) and self.projects.get(name) != stack:
+            raise Foreign(f"volume {name} is not of stack {stack}")
+        if users := self.users_of(name):
+            raise DaemonError(f"volume {name} is mounted by {', '.join(users)}")
+        self.ensure_volume(Volume(name=original), cluster=cluster, stack=stack)
+        kept = self.data_of(original)
+        assert kept is not None
+        with self._host.effect(f"move the data of {name}"):
+            data.rename(kept)
+        with self._host.effect(f"remove volume {name}"):
+            del self._made[name]
+
+    def data_of(self, name: str) -> Path | None:
         self._host.answer()
         if name not in self._made:
-            raise DaemonError(f"there is no volume {name}")
+            return None
         assert self.root is not None, "a test that looks at data says where it is"
         (self.root / name).mkdir(parents=True, exist_ok=True)
         return self.root / name
