@@ -13,7 +13,7 @@ from benchmarks.measure import Contender, say, take_turns
 from benchmarks.results import Result, Target
 from stampede.blocks.volumes import ImagePool
 from stampede.places import Places
-from stampede.volumes.models import PoolSettings, WantedVolume
+from stampede.volumes.models import PoolSettings, Snapshot, WantedVolume
 from tests.conftest import unmount_below
 
 SIZES_GIB = (1, 10)
@@ -47,23 +47,21 @@ def _of_one(pool: ImagePool, name: str, mib: int, rounds: int) -> dict[str, list
         for _ in range(mib * 9 // 10 // 64):
             target.write(piece)
         os.fsync(target.fileno())
-    stalls: list[float] = []
-    numbers = iter(range(1_000_000))
+    taken: list[Snapshot] = []
 
     def write() -> None:
         with file.open("r+b") as target:
             target.write(os.urandom(4096))
 
     def snapshot() -> None:
-        (taken,) = pool.snapshot([name], named=f"s{next(numbers)}")
-        stalls.append(taken.stall_s * 1000)
+        taken.extend(pool.snapshot([name]))
 
     def clone() -> None:
-        pool.clone(name, "s0", WantedVolume(name=f"{name}-clone", stack="bench", size_bytes=mib * MIB))
+        pool.clone(name, taken[-1].id, WantedVolume(name=f"{name}-clone", stack="bench", size_bytes=mib * MIB))
 
     def restore() -> None:
         pool.unmount(name)
-        pool.restore(name, "s0", safety=f"safe{next(numbers)}")
+        pool.restore(name, taken[-1].id)
         pool.mount(name)
 
     verbs: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
@@ -72,8 +70,9 @@ def _of_one(pool: ImagePool, name: str, mib: int, rounds: int) -> dict[str, list
         ("restore", restore, lambda: None),
     ]
     contenders = [Contender(verb, act=act, before=write, after=after) for verb, act, after in verbs]
-    taken = take_turns(contenders, rounds)
-    return {verb: [second * 1000 for second in seconds] for verb, seconds in taken.items()} | {"writers wait": stalls}
+    seconds = take_turns(contenders, rounds)
+    stalls = {"writers wait": [one.stall_s * 1000 for one in taken]}
+    return {verb: [second * 1000 for second in each] for verb, each in seconds.items()} | stalls
 
 
 def _result(found: list[dict[str, list[float]]], sizes: list[int]) -> Result:
