@@ -12,7 +12,7 @@ from stampede.documents import Revision
 from stampede.errors import UpdateFailed, UpdatePaused
 from stampede.flows.roll_out import roll_out
 from stampede.flows.survey_host import Survey, survey_host
-from stampede.flows.volumes.before_deploy import snapshot_before_deploy
+from stampede.flows.volumes.before_deploy import let_bases_go, snapshot_before_deploy
 from stampede.planning.batches import HostWork, batches
 from stampede.planning.changes import Outcome, Plan
 from stampede.planning.expansion import expand
@@ -80,6 +80,8 @@ async def converge_quietly(request: Request) -> Outcome:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
     if wanted and not plan.is_empty and not request.with_data:
         await snapshot_before_deploy(wanted)
+    if wanted:
+        await let_bases_go(wanted)
     await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
     await tell_hosts(request, wanted, surveys, plan)

@@ -24,9 +24,7 @@ from stampede.tasks.stack_state import read_revision
 from stampede.tasks.stores import read_store, store_for_backups
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
-from stampede.volumes.labels import KEEP, TAKEN_BY
-
-BACKUP = "backup"  # what such a snapshot was taken by
+from stampede.volumes.labels import BACKUP, KEEP, TAKEN_BY
 
 
 class Work(Frozen):
@@ -91,12 +89,14 @@ async def back_up(stack: str, work: Work, revision: int) -> VolumeBackedUp:
 
 @task(task_run_name="let earlier snapshots for backups of {work.key} go", **RETRY_STORE)
 async def let_earlier_go(work: Work) -> None:
-    """Afterwards no snapshot is kept for the next backup but the one that has just become one, and later ones."""
-    pool = this_host().pool
+    """Afterwards no snapshot is kept for backups but this one, and what it is compared with until it has become one.
+
+    So those of backups that failed do not pile up while a store is away: nothing else may remove them.
+    """
+    pool, base = this_host().pool, read_base(this_host().places, work.volume)
+    needed = {work.snapshot, base.snapshot if base else ""}
     for one in await in_thread(pool.snapshots, work.volume):
-        if one.id == work.snapshot:
-            return
-        if one.labels.get(TAKEN_BY) == BACKUP and KEEP in one.labels:
+        if one.labels.get(TAKEN_BY) == BACKUP and KEEP in one.labels and one.id not in needed:
             await in_thread(pool.remove_snapshot, work.volume, one.id)
 
 

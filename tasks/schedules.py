@@ -24,6 +24,7 @@ from prefect.runtime import deployment, flow_run
 
 from stampede.planning.schedules import OURS, Schedule
 
+PATIENCE_S = 6 * 3600.0  # a scheduled run waits for so long until others of the kind have ended
 _WILL_DO = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED]
 
 

@@ -10,8 +10,9 @@ from stampede.blocks.backups.jobs import RepositoryAccess, RestoreJob
 from stampede.blocks.backups.process import run_job
 from stampede.blocks.volumes.contract import VolumePool
 from stampede.blocks.volumes.recovery import fit
-from stampede.errors import UnknownName
+from stampede.errors import Refused, UnknownName
 from stampede.frozen import Frozen
+from stampede.volumes.labels import RUN
 from stampede.volumes.models import FoundManagedVolume, WantedVolume
 
 RESTORED_FROM = "stampede.restored-from"
@@ -37,16 +38,21 @@ def restore_into_pool(
 ) -> Restored:
     """Afterwards `wanted` is a volume, mounted, with the content that `volume` had in `backup`; twice is once.
 
+    One that is there is that only if it has the same label of the run that wanted it: what another run restored may
+    have been written to since.
+
     Its file system is mended as after a power cut, and fills the volume if that is larger. If this raises or is killed,
     nothing is there. Raises: Refused if another volume has the name or the pool has no room to promise, BadInput if the
     backup is larger than `wanted`, NoSpace, Cancelled, and what `restore` and `pool.receive` raise.
     """
     origin = f"{access.repository}/{volume}@{backup}"
     before = _volume(pool, wanted)
-    if before is not None and before.labels.get(RESTORED_FROM) == origin:
+    labelled = wanted.model_copy(update={"labels": {**wanted.labels, RESTORED_FROM: origin}})
+    if before is not None and all(before.labels.get(one) == labelled.labels.get(one) for one in (RESTORED_FROM, RUN)):
         pool.mount(wanted.name)
         return Restored(volume=before.model_copy(update={"mounted": True}), report=None)
-    labelled = wanted.model_copy(update={"labels": {**wanted.labels, RESTORED_FROM: origin}})
+    if before is not None:
+        raise Refused(f"there is a volume {wanted.name} already", "restore to another name, or remove it")
     with pool.receive(labelled) as image:
         fetched = image.with_name(f"{image.name}.fetched")
         size = image.stat().st_size

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from prefect import flow
 
 from stampede.backup.views import StackBackedUp, VolumeBackedUp
 from stampede.documents import Revision
 from stampede.errors import StampedeError
-from stampede.flows.backups.choosing import BackedUp, backed_up, known_revision
+from stampede.flows.backups.choosing import BackedUp, Choice, backed_up, known_revision, refuse_missing
 from stampede.flows.volumes.hosts import Volumes, volumes_of
 from stampede.flows.volumes.snapshots import take
 from stampede.frozen import Frozen
 from stampede.locking import backups_of
 from stampede.tasks.artifacts import publish_backups
-from stampede.tasks.backups import BACKUP, Work, back_up, let_earlier_go, prune_volume
+from stampede.tasks.backups import Work, back_up, let_earlier_go, prune_volume
 from stampede.tasks.events import announcement
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_hosts
-from stampede.tasks.schedules import is_overdue
+from stampede.tasks.schedules import PATIENCE_S, is_overdue
 from stampede.tasks.stores import store_for_backups
-from stampede.volumes.labels import KEEP, TAKEN_BY
+from stampede.volumes.labels import BACKUP, KEEP, TAKEN_BY
 
 _SIDE_BY_SIDE = 2  # each has threads of its own
 
@@ -48,6 +46,7 @@ async def back_up_on_host(stack: str, revision: int, work: list[Work]) -> HostBa
 
     async def one(each: Work) -> VolumeBackedUp:
         async with turns, noted(stack, each.key, "backup") as note:
+            await let_earlier_go(each)
             done = await back_up(stack, each, revision)
             note.stored_bytes, note.logical_bytes = done.uploaded_bytes, done.logical_bytes
             await let_earlier_go(each)
@@ -76,26 +75,31 @@ async def backup_stack(
 
     One snapshot is taken of all of them (of those of one host; each host has its own moment), which the next backup is
     compared with. It goes on while the stack runs and changes. Killed and run again, it sends what is missing. A
-    scheduled one does nothing when the next one is due already.
+    scheduled one waits until another has ended, does nothing when the next one is due already, and leaves out volumes
+    that are nowhere; it fails in the end if services use one of those.
     Raises: UnknownName, BadInput, Refused for a store whose recovery key nobody has confirmed, StackLocked while
-    another backup of the stack is under way, StoreRefused, StoreUnavailable, Foreign.
+    another backup of the stack is under way, BackupError, StoreRefused, StoreUnavailable, Foreign.
     """
+    late = StackBackedUp(stack=stack, warnings=("skipped: the next one is due already",))
     if scheduled and await is_overdue(volumes):
-        return StackBackedUp(stack=stack, warnings=("skipped: the next one is due already",))
-    async with _backing_up(stack, requested_by, why, wait_for_lock_s, dry_run=dry_run) as payload:
-        revision = await known_revision(stack)
-        found = await volumes_of(stack)
-        chosen = backed_up(found, revision, volumes)
-        for store in sorted({one.policy.store for one in chosen}):
-            await store_for_backups(store)
-        if dry_run:
-            return StackBackedUp(stack=stack, planned=tuple(_plan(stack, one) for one in chosen), dry_run=True)
-        outcome = await _carry_out(found, chosen, revision)
-        await publish_backups(outcome)
-        payload |= {
-            "volumes": [one.volume for one in outcome.volumes],
-            "uploaded_bytes": sum(one.uploaded_bytes for one in outcome.volumes),
-        }
+        return late
+    if dry_run:
+        _, _, choice = await _choose(stack, volumes, scheduled=scheduled)
+        planned = tuple(_plan(stack, one) for one in choice.volumes)
+        return StackBackedUp(stack=stack, planned=planned, warnings=choice.warnings, dry_run=True)
+    wait_s = max(wait_for_lock_s, PATIENCE_S if scheduled else 0.0)
+    async with stack_lock(backups_of(stack), who=requested_by, why=why or "backup", wait_s=wait_s):
+        if scheduled and await is_overdue(volumes):
+            return late
+        async with announcement(stack, by=requested_by, why=why) as payload:
+            found, revision, choice = await _choose(stack, volumes, scheduled=scheduled)
+            outcome = await _carry_out(found, choice, revision)
+            await publish_backups(outcome)
+            refuse_missing(revision, choice)
+            payload |= {
+                "volumes": [one.volume for one in outcome.volumes],
+                "uploaded_bytes": sum(one.uploaded_bytes for one in outcome.volumes),
+            }
     return outcome
 
 
@@ -112,20 +116,20 @@ async def backup_volume(
     return await backup_stack.fn(stack, [volume], False, dry_run, wait_for_lock_s, requested_by, why)
 
 
-@asynccontextmanager
-async def _backing_up(stack: str, by: str, why: str, wait_s: float, *, dry_run: bool) -> AsyncIterator[dict[str, Any]]:
-    """One backup of a stack at a time, whose end is told; a dry run is nobody's business."""
-    if dry_run:
-        yield {}
-        return
-    async with (
-        announcement(stack, by=by, why=why) as payload,
-        stack_lock(backups_of(stack), who=by, why=why or "backup", wait_s=wait_s),
-    ):
-        yield payload
+async def _choose(
+    stack: str, volumes: Sequence[str] | None, *, scheduled: bool
+) -> tuple[Volumes, Revision | None, Choice]:
+    """What is backed up, to stores that are ready for it."""
+    revision = await known_revision(stack)
+    found = await volumes_of(stack)
+    choice = backed_up(found, revision, volumes, scheduled=scheduled)
+    for store in sorted({one.policy.store for one in choice.volumes}):
+        await store_for_backups(store)
+    return found, revision, choice
 
 
-async def _carry_out(found: Volumes, chosen: Sequence[BackedUp], revision: Revision | None) -> StackBackedUp:
+async def _carry_out(found: Volumes, choice: Choice, revision: Revision | None) -> StackBackedUp:
+    chosen = choice.volumes
     taken = {
         one.volume: one
         for one in await take(found, [one.volume for one in chosen], labels={TAKEN_BY: BACKUP, KEEP: BACKUP})
@@ -150,7 +154,7 @@ async def _carry_out(found: Volumes, chosen: Sequence[BackedUp], revision: Revis
     return StackBackedUp(
         stack=found.stack,
         volumes=tuple(sorted((one for host in done.values() for one in host.volumes), key=lambda one: one.volume)),
-        warnings=tuple(warning for host in done.values() for warning in host.warnings),
+        warnings=(*choice.warnings, *(warning for host in done.values() for warning in host.warnings)),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stampede.documents import Revision
-from stampede.errors import BackupError, BadInput, UnknownName
+from stampede.errors import BackupError, BadInput, Refused, UnknownName
 from stampede.flows.volumes.hosts import Volumes
 from stampede.planning.volume_users import services_on
 from stampede.stackfile.policies import BackupPolicy
@@ -24,6 +24,18 @@ class BackedUp(NamedTuple):
     policy: BackupPolicy
 
 
+class Choice(NamedTuple):
+    """What is backed up, and which volumes (keys) should be and are nowhere."""
+
+    stack: str
+    volumes: list[BackedUp]
+    nowhere: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(f"{self.stack}/{key} is not backed up: no host that answers has it" for key in self.nowhere)
+
+
 async def known_revision(stack: str) -> Revision | None:
     """What is wanted of the stack, or what was before it was removed; None for one that was never deployed here."""
     head = await read_head(stack)
@@ -37,33 +49,61 @@ def policies_of(revision: Revision | None) -> dict[str, BackupPolicy]:
     return {key: volume.backups for key, volume in volumes.items() if volume.backups}
 
 
-def backed_up(found: Volumes, revision: Revision | None, keys: Sequence[str] | None) -> list[BackedUp]:
-    """The volumes with x-backups, or those named.
+def backed_up(
+    found: Volumes, revision: Revision | None, keys: Sequence[str] | None, *, scheduled: bool = False
+) -> Choice:
+    """The volumes with x-backups, or those named. A `scheduled` backup leaves out what is nowhere.
 
-    Raises: UnknownName, BadInput for one without x-backups, BackupError for one that services use and no host has.
+    Of volumes that are called the same, it is the one that the file means. Raises: UnknownName, BadInput for one
+    without x-backups, BackupError for one that services use and no host has, Refused when the file means several.
     """
     policies = policies_of(revision)
     if not policies:
         raise BadInput(
             f"no volume of {found.stack} has x-backups", "x-backups: {store: …} of a volume says where its backups go"
         )
+    if scheduled:
+        wanted = sorted(policies if keys is None else policies.keys() & set(keys))
+        there = {key_of(one) for one in found.all}
+        volumes = _meant(found, revision, [key for key in wanted if key in there], policies)
+        return Choice(found.stack, volumes, tuple(key for key in wanted if key not in there))
     if without := sorted(set(keys or ()) - policies.keys()):
         found.chosen(without)
         raise BadInput(f"{found.stack}/{without[0]} has no x-backups", "x-backups: {store: …} says where to")
-    chosen = found.chosen(list(keys) if keys is not None else None)
-    if keys is None and (missing := _used(revision, policies) - {key_of(one) for one in chosen}):
-        raise BackupError(
-            f"no host that answers has {', '.join(f'{found.stack}/{key}' for key in sorted(missing))}: nothing is"
-            " backed up",
-            "stampede volume ls shows where volumes are; name one to back up only that",
-        )
-    return [BackedUp(one, key_of(one), policies[key_of(one)]) for one in chosen if key_of(one) in policies]
+    chosen = {key_of(one) for one in found.chosen(list(keys) if keys is not None else None)} & policies.keys()
+    if keys is None:
+        refuse_missing(revision, Choice(found.stack, [], tuple(sorted(policies.keys() - chosen))))
+    return Choice(found.stack, _meant(found, revision, sorted(chosen), policies))
 
 
-def _used(revision: Revision | None, keys: Iterable[str]) -> set[str]:
-    """Those of these volumes that services mount: the others need not be anywhere."""
+def refuse_missing(revision: Revision | None, choice: Choice) -> None:
+    """Raises: BackupError when services use a volume that no host has. What nothing mounts need not be anywhere."""
     definition = revision.definition if revision else None
-    return {key for key in keys if definition and services_on(definition, [definition.volumes[key].name])}
+    used = [key for key in choice.nowhere if definition and services_on(definition, [definition.volumes[key].name])]
+    if used:
+        raise BackupError(
+            f"no host that answers has {', '.join(f'{choice.stack}/{key}' for key in used)}: there is no backup of it",
+            "stampede volume ls shows where volumes are; name others to back up only those",
+        )
+
+
+def _meant(
+    found: Volumes, revision: Revision | None, keys: Sequence[str], policies: Mapping[str, BackupPolicy]
+) -> list[BackedUp]:
+    """One volume for each key. Raises: Refused."""
+    definition = revision.definition if revision else None
+    chosen: list[BackedUp] = []
+    for key in keys:
+        same = [one for one in found.all if key_of(one) == key]
+        if len(same) > 1:
+            same = [one for one in same if definition and one.name == definition.volumes[key].name]
+        if len(same) != 1:
+            raise Refused(
+                f"several volumes are called {found.stack}/{key}, and it is not clear which is backed up",
+                "stampede volume ls shows them; remove those that are not used",
+            )
+        chosen.append(BackedUp(same[0], key, policies[key]))
+    return chosen
 
 
 async def stores_of(stack: str, store: str | None, keys: Sequence[str] | None = None) -> list[str]:

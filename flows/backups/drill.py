@@ -36,7 +36,7 @@ from stampede.tasks.networks import AddressBook, ensure_network, remove_network
 from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_host
 from stampede.tasks.reading import read_found
-from stampede.tasks.schedules import is_overdue
+from stampede.tasks.schedules import PATIENCE_S, is_overdue
 from stampede.tasks.volumes import remove_volume
 from stampede.volumes.labels import KEY
 from stampede.volumes.models import WantedVolume
@@ -60,12 +60,17 @@ async def drill_restore(
     nothing when the next one is due already. Raises: BackupError, Damaged, Unhealthy, DaemonError of a check, Refused
     when the pool has no room for a second copy.
     """
+    late = DrillReport(stack=stack, warnings=("skipped: the next one is due already",))
     if scheduled and await is_overdue(volumes):
-        return DrillReport(stack=stack, warnings=("skipped: the next one is due already",))
-    async with (
-        announcement(stack, by=requested_by, why=why) as payload,
-        stack_lock(drill_of(stack), who=requested_by, why=why or "drill") as lock,
-    ):
+        return late
+    async with AsyncExitStack() as held:
+        wait_s = PATIENCE_S if scheduled else 0.0
+        lock = await held.enter_async_context(
+            stack_lock(drill_of(stack), who=requested_by, why=why or "drill", wait_s=wait_s)
+        )
+        if scheduled and await is_overdue(volumes):
+            return late
+        payload = await held.enter_async_context(announcement(stack, by=requested_by, why=why))
         views = picked(await backups_in(stack, volumes, store), stack, volumes, None, None)
         async with AsyncExitStack() as notes:
             about = [await notes.enter_async_context(noted(stack, view.volume, "drill")) for view in views]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from prefect import flow
@@ -10,7 +11,8 @@ from prefect.runtime import flow_run
 
 from stampede.backup.views import BackupsRestored, BackupView, VolumeRestored, free_key, picked
 from stampede.documents import Revision
-from stampede.errors import BadInput, Refused
+from stampede.errors import BadInput, Refused, StampedeError
+from stampede.flows.backups.choosing import known_revision
 from stampede.flows.backups.looking import backups_in
 from stampede.flows.converge import Request, converge_quietly
 from stampede.flows.volumes.hosts import Volumes, volumes_of
@@ -24,7 +26,7 @@ from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.on_host import on_host
 from stampede.tasks.stack_state import Draft, read_head
-from stampede.volumes.labels import KEY
+from stampede.volumes.labels import FETCHED, KEY, RUN
 from stampede.volumes.models import FoundManagedVolume, Snapshot, WantedVolume
 from stampede.volumes.names import snapshot_id
 from stampede.volumes.relief import Dropped
@@ -69,16 +71,21 @@ async def restore_backup(
         raise BadInput("--to names one new volume", "name the volume it comes from: stack/volume")
     if in_place:
         return await _in_place(stack, chosen, found, dry_run, wait_for_lock_s, requested_by, why)
-    taken = {key_of(one) for one in found.all}
+    # A run that was killed and goes on finds what it has restored already.
+    taken = {key_of(one) for one in found.all if one.labels.get(RUN) != str(flow_run.id)}
+    if to in taken:
+        raise Refused(f"{stack}/{to} exists already", "choose another name, or --in-place to replace what it holds")
     keys = {view.volume: to or free_key(view.volume, view.backup, taken) for view in chosen}
     plan = tuple(f"{view.name}@{view.backup} as {stack}/{keys[view.volume]}" for view in chosen)
     if dry_run:
         return BackupsRestored(stack=stack, store=chosen[0].store, plan=plan, dry_run=True)
     async with announcement(stack, by=requested_by, why=why) as payload:
-        done = [
-            await _fetched(view, keys[view.volume], f"{stack}_{keys[view.volume]}", await _host_for(view, found))
-            for view in chosen
-        ]
+        revision, run, done = await known_revision(stack), str(flow_run.id), list[VolumeRestored]()
+        for view in chosen:
+            key = keys[view.volume]
+            done.append(
+                await _fetched(view, key, _docker_name(revision, stack, key), await _host_for(view, found), run)
+            )
         payload |= _told(done)
     return BackupsRestored(stack=stack, store=chosen[0].store, volumes=tuple(done), plan=plan)
 
@@ -100,19 +107,27 @@ async def recover_stack(
     """
     why = why or "recover from backups"
     async with stack_lock(stack, who=requested_by, why=why, wait_s=wait_for_lock_s) as lock:
-        if (await read_head(stack)).serving:  # not one whose recovery, or first deploy, was cut short
+        head = await read_head(stack)
+        if head.serving:  # not one whose recovery, or first deploy, was cut short
             hint = f"restore its volumes: stampede backup restore {stack} --in-place; or remove it before"
             raise Refused(f"{stack} is deployed here", hint)
-        chosen = picked(await backups_in(stack, None, store), stack, None, None, until)
-        newest = max(chosen, key=lambda view: view.created)
+        known = picked(await backups_in(stack, None, store), stack, None, None, until)
+        newest = max(known, key=lambda view: view.created)
         revision = await read_app(newest)
+        chosen = [view for view in known if view.volume in revision.definition.volumes]
         plan = tuple(f"{view.name}@{view.backup} as {view.name}" for view in chosen)
-        warnings = _warnings(chosen, newest, revision)
+        warnings = (*_left_out(known, chosen), *_warnings(chosen, newest, revision))
         if dry_run:
             return BackupsRestored(stack=stack, store=newest.store, plan=plan, warnings=warnings, dry_run=True)
         async with announcement(stack, by=requested_by, why=why) as payload:
             host = (await schedulable_hosts())[0]
-            done = [await _fetched(view, view.volume, _docker_name(revision, view), host) for view in chosen]
+            # A recovery goes on with what an earlier one restored that failed; but not once the stack has served here,
+            # as services may have written to it since.
+            run = str(flow_run.id) if head.served else "recovery"
+            done = [
+                await _fetched(view, view.volume, _docker_name(revision, stack, view.volume), host, run)
+                for view in chosen
+            ]
             outcome = await _deployed(stack, revision, lock.fence, requested_by, why)
             payload |= {**_told(done), "revision": outcome.revision}
     return BackupsRestored(
@@ -131,11 +146,35 @@ async def _in_place(
     """A backup is fetched as a snapshot of its volume, which goes back to that as to any other."""
     why = why or f"restore backup {', '.join(f'{view.name}@{view.backup}' for view in chosen)}"
     coming = {view.volume: _coming(view, found.one(view.volume)) for view in chosen}
+    fetched = [Dropped(volume=one.volume, snapshot=one.id, reason="it was fetched") for one in coming.values()]
     done: list[VolumeRestored] = []
-    for view in [] if dry_run else chosen:
-        host = found.one(view.volume).host
-        step = f"fetch {view.name}"
-        done.append(await on_host(host, fetch_snapshot_on_host, step=step, view=view, coming=coming[view.volume]))
+    try:
+        for view in [] if dry_run else chosen:
+            host = found.one(view.volume).host
+            step = f"fetch {view.name}"
+            done.append(await on_host(host, fetch_snapshot_on_host, step=step, view=view, coming=coming[view.volume]))
+        outcome = await _gone_back(stack, found, coming, dry_run, wait_s, by, why)
+    except Exception:  # one that is cancelled leaves them, and nobody takes them for the newest
+        with suppress(StampedeError):
+            await let_go(found, fetched)
+        raise
+    if not dry_run:
+        await let_go(found, fetched)
+    plan = tuple(f"{change.action.value} {change.name}: {change.reason}" for change in outcome.changes)
+    return BackupsRestored(
+        stack=stack,
+        store=chosen[0].store,
+        volumes=tuple(done),
+        revision=outcome.revision,
+        plan=plan,
+        warnings=outcome.warnings,
+        dry_run=dry_run,
+    )
+
+
+async def _gone_back(
+    stack: str, found: Volumes, coming: Mapping[str, Snapshot], dry_run: bool, wait_s: float, by: str, why: str
+) -> Outcome:
     async with stack_lock(stack, who=by, why=why, wait_s=wait_s) as lock:
         running = await running_revision(stack)
         request = Request(
@@ -149,21 +188,7 @@ async def _in_place(
             going_back=True,
         )
         snapshots = {one.volume: one for one in coming.values()}
-        outcome = await go_back_to(GoingBack(request, running, found, snapshots))
-    if not dry_run:
-        await let_go(
-            found, [Dropped(volume=one.volume, snapshot=one.id, reason="it was fetched") for one in coming.values()]
-        )
-    plan = tuple(f"{change.action.value} {change.name}: {change.reason}" for change in outcome.changes)
-    return BackupsRestored(
-        stack=stack,
-        store=chosen[0].store,
-        volumes=tuple(done),
-        revision=outcome.revision,
-        plan=plan,
-        warnings=outcome.warnings,
-        dry_run=dry_run,
-    )
+        return await go_back_to(GoingBack(request, running, found, snapshots))
 
 
 async def _deployed(stack: str, revision: Revision, fence: int, by: str, why: str) -> Outcome:
@@ -171,8 +196,9 @@ async def _deployed(stack: str, revision: Revision, fence: int, by: str, why: st
     return await converge_quietly(Request(stack=stack, fence=fence, draft=draft, by=by, why=why))
 
 
-async def _fetched(view: BackupView, key: str, docker_name: str, host: str) -> VolumeRestored:
-    wanted = WantedVolume(name=docker_name, stack=view.stack, size_bytes=view.size_bytes, labels={KEY: key})
+async def _fetched(view: BackupView, key: str, docker_name: str, host: str, run: str) -> VolumeRestored:
+    labels = {KEY: key, RUN: run}
+    wanted = WantedVolume(name=docker_name, stack=view.stack, size_bytes=view.size_bytes, labels=labels)
     return await on_host(host, fetch_volume_on_host, step=f"fetch {view.name}", view=view, wanted=wanted)
 
 
@@ -195,13 +221,22 @@ def _coming(view: BackupView, volume: FoundManagedVolume) -> Snapshot:
         size_bytes=volume.size_bytes,
         consistency="power-cut",
         together=(volume.name,),
-        labels={"stampede.fetched": f"{view.store}/{view.name}@{view.backup}"},
+        labels={FETCHED: f"{view.store}/{view.name}@{view.backup}"},
     )
 
 
-def _docker_name(revision: Revision, view: BackupView) -> str:
-    volume = revision.definition.volumes.get(view.volume)
-    return volume.name if volume else f"{view.stack}_{view.volume}"
+def _docker_name(revision: Revision | None, stack: str, key: str) -> str:
+    """What the file calls it, so that the stack finds it."""
+    volume = revision.definition.volumes.get(key) if revision else None
+    return volume.name if volume and not volume.external else f"{stack}_{key}"
+
+
+def _left_out(known: Sequence[BackupView], chosen: Sequence[BackupView]) -> tuple[str, ...]:
+    return tuple(
+        f"{view.name} is left out, as the stack's file had it no more: stampede backup restore {view.name} brings it"
+        for view in known
+        if view not in chosen
+    )
 
 
 def _warnings(chosen: Sequence[BackupView], newest: BackupView, revision: Revision) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from stampede.documents import Revision
 from stampede.errors import UnknownName
 from stampede.flows.volumes.hosts import Volumes, volumes_of
 from stampede.flows.volumes.snapshots import let_go, take
-from stampede.tasks.stack_state import read_head
+from stampede.tasks.stack_state import read_head, revisions_of
 from stampede.volumes.keeping import BEFORE_DEPLOYS, surplus
-from stampede.volumes.labels import SERVING, TAKEN_BY
+from stampede.volumes.labels import BACKUP, KEEP, SERVING, TAKEN_BY
 from stampede.volumes.models import Snapshot
+from stampede.volumes.relief import Dropped
 
 DEPLOY = "deploy"
 
@@ -30,6 +31,31 @@ async def snapshot_before_deploy(wanted: Revision) -> None:
     of_volume = ([one for one in known.values() if one.volume == volume.name] for volume in chosen)
     dropped = [gone for snapshots in of_volume for gone in surplus(snapshots, BEFORE_DEPLOYS, DEPLOY)]
     await let_go(found, dropped, step="let snapshots of earlier deploys go")
+
+
+async def let_bases_go(wanted: Revision) -> None:
+    """Afterwards no snapshot waits for the next backup of a volume that has no x-backups any more.
+
+    Nothing else would ever remove it.
+    """
+    serving = (await read_head(wanted.stack)).serving
+    before = (await revisions_of(wanted.stack, {serving} - {wanted.number})).get(serving)
+    names = _backed_up(before) - _backed_up(wanted) if before else set[str]()
+    if not names:
+        return
+    found = await volumes_of(wanted.stack, step="look at volumes without backups")
+    dropped = [
+        Dropped(volume=one.volume, snapshot=one.id, reason="the volume has no x-backups any more")
+        for volume in found.all
+        if volume.name in names
+        for one in found.snapshots(volume)
+        if one.labels.get(TAKEN_BY) == BACKUP and KEEP in one.labels
+    ]
+    await let_go(found, dropped, step="let snapshots for backups go")
+
+
+def _backed_up(revision: Revision) -> set[str]:
+    return {volume.name for volume in revision.definition.volumes.values() if volume.backups}
 
 
 def data_of(found: Volumes, revision: int) -> dict[str, Snapshot]:

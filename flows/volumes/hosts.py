@@ -11,6 +11,7 @@ from stampede.errors import BadInput, UnknownName
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.on_host import on_hosts
 from stampede.tasks.pool import read_pool
+from stampede.volumes.labels import FETCHED
 from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.names import order_of
 from stampede.volumes.views import HostVolumes, key_of
@@ -60,8 +61,12 @@ class Volumes:
         return self.hosts[volume.host].snapshots.get(volume.name, ())
 
     def newest_of_all(self, volumes: Sequence[FoundManagedVolume]) -> str:
-        """The id of the newest snapshot that all of these volumes have of one moment. Raises: UnknownName."""
-        common = set.intersection(*({one.id for one in self.snapshots(volume)} for volume in volumes))
+        """The id of the newest snapshot that all of these volumes have of one moment. Raises: UnknownName.
+
+        What a restore that was cancelled had fetched from a store is none: it has the newest id, and older content.
+        """
+        own = ([one.id for one in self.snapshots(volume) if FETCHED not in one.labels] for volume in volumes)
+        common = set.intersection(*map(set, own))
         if not common:
             names = ", ".join(key_of(volume) for volume in volumes)
             hint = "name one of them, such as `stampede snapshot restore shop/uploads`"

@@ -68,12 +68,16 @@ async def clone_volume(
     origin = found.one(volume)
     if (new_stack or stack, new) == (stack, volume):
         raise BadInput(f"{stack}/{volume} cannot be a clone of itself", "give the clone another name")
+    others = found if new_stack in ("", stack) else await volumes_of(new_stack, step="look at volumes of the other")
+    name = f"{new_stack or stack}_{new}"
+    if any(key_of(one) == new and one.name != name for one in others.all):
+        raise Refused(f"{new_stack or stack}/{new} exists already", "give the clone another name")
     if snapshot:
         source = found.snapshot(origin, snapshot).id
     else:
         source = (await take(found, [origin], labels={TAKEN_BY: "hand"}, step="snapshot for the clone"))[0].id
     wanted = WantedVolume(
-        name=f"{new_stack or stack}_{new}",
+        name=name,
         stack=new_stack or stack,
         size_bytes=size_bytes or origin.size_bytes,
         labels={KEY: new},

@@ -17,7 +17,7 @@ from stampede.volumes.labels import TAKEN_BY
 from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.relief import Dropped
 from stampede.volumes.stall import BUDGET_S
-from stampede.volumes.views import SnapshotsTaken, view_of_snapshot
+from stampede.volumes.views import SnapshotsTaken, key_of, view_of_snapshot
 
 SCHEDULE = "schedule"
 
@@ -33,8 +33,8 @@ async def snapshot_stack(
 ) -> SnapshotsTaken:
     """Afterwards the volumes, all managed ones of the stack if none is named, have a snapshot of one point in time.
 
-    Over several hosts each has its own moment. A scheduled one lets those go that the file does not keep, and does
-    nothing when the next one is due already.
+    Over several hosts each has its own moment. A scheduled one lets those go that the file does not keep, leaves out
+    volumes that are nowhere, and does nothing when the next one is due already.
     Raises: UnknownName, Refused when writers would wait for longer than allowed or the pool is full, DaemonError of a
     hook. Safe to kill and run again at any point: there is one snapshot per run.
     """
@@ -42,7 +42,9 @@ async def snapshot_stack(
         return SnapshotsTaken(stack=stack, warnings=("skipped: the next one is due already",))
     async with announcement(stack, by=requested_by, why=why) as payload:
         found = await volumes_of(stack)
-        chosen = found.chosen(volumes)
+        nowhere = sorted(set(volumes or ()) - {key_of(one) for one in found.all}) if scheduled else []
+        keys = volumes and [key for key in volumes if key not in nowhere]
+        chosen = found.chosen(keys) if keys or not nowhere else ()
         taken = await take(
             found, chosen, labels={TAKEN_BY: SCHEDULE if scheduled else "hand"}, budget_s=allowed_stall_s
         )
@@ -50,7 +52,8 @@ async def snapshot_stack(
         await let_go(found, dropped)
         by_name = {volume.name: volume for volume in chosen}
         views = tuple(view_of_snapshot(one, by_name[one.volume]) for one in taken)
-        outcome = SnapshotsTaken(stack=stack, snapshots=views, removed=dropped)
+        warnings = tuple(f"{stack}/{key} has no snapshot: no host that answers has it" for key in nowhere)
+        outcome = SnapshotsTaken(stack=stack, snapshots=views, removed=dropped, warnings=warnings)
         await publish_snapshots(outcome)
         payload |= {"snapshots": [f"{view.name}@{view.id}" for view in views], "removed": len(dropped)}
     return outcome

@@ -12,7 +12,7 @@ from stampede.frozen import Frozen
 from stampede.notify.models import Notification, age_in_words
 
 CHANGES = ("deploy", "scale", "rollback", "restart", "remove", "adopt", "eject")
-DATA = ("backup", "verify", "drill", "prune", "restore", "snapshot", "clone", "resize")
+DATA = ("backup", "verify", "drill", "prune", "restore", "recover", "snapshot", "clone", "resize", "compact")
 DAMAGED = "stampede.verify.damaged"
 TEST_EVENT = "stampede.notify.test"
 SCHEDULED, UNSCHEDULED = "stampede.backup.scheduled", "stampede.backup.unscheduled"

@@ -22,6 +22,7 @@ from stampede.blocks.object_store import S3Store
 from stampede.blocks.volumes import ImagePool
 from stampede.errors import BadInput, Cancelled, Refused
 from stampede.places import Places
+from stampede.volumes.labels import RUN
 from stampede.volumes.room import MIB
 from tests.lab.installation import until
 from tests.lab.misbehaving import misbehaving
@@ -91,6 +92,8 @@ def test_a_backup_becomes_a_volume_and_restoring_it_twice_is_once(site: Site) ->
     again = restore_into_pool(site.pool, wanted("back", mib=64), site.access, "shop_db", 1)
     assert (again.report, again.volume.mounted) == (None, True)
     assert (Path(again.volume.data) / "table").read_bytes() == b"in use again"
+    with pytest.raises(Refused, match="already"):
+        restore_into_pool(site.pool, wanted("back", mib=64, **{RUN: "another"}), site.access, "shop_db", 1)
 
 
 def test_a_larger_volume_is_filled_by_its_file_system(site: Site) -> None:

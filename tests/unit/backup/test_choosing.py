@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from stampede.documents import Revision
-from stampede.errors import BackupError, BadInput, UnknownName
-from stampede.flows.backups.choosing import backed_up
+from stampede.errors import BackupError, BadInput, Refused, UnknownName
+from stampede.flows.backups.choosing import backed_up, refuse_missing
 from stampede.flows.volumes.hosts import Volumes
 from stampede.volumes.labels import KEY
 from stampede.volumes.models import FoundManagedVolume
@@ -53,24 +53,45 @@ BACKED_UP = {"x-backups": {"store": "offsite"}}
 
 def test_the_volumes_with_a_policy_are_backed_up() -> None:
     chosen = backed_up(found("db", "cache"), revision(db=BACKED_UP, cache={"x-size": "1G"}), None)
-    assert [(one.key, one.policy.store) for one in chosen] == [("db", "offsite")]
+    assert [(one.key, one.policy.store) for one in chosen.volumes] == [("db", "offsite")]
 
 
 def test_those_named_are_backed_up() -> None:
     chosen = backed_up(found("db", "files"), revision(db=BACKED_UP, files=BACKED_UP), ["files"])
-    assert [one.key for one in chosen] == ["files"]
+    assert [one.key for one in chosen.volumes] == ["files"]
 
 
 def test_a_volume_that_no_host_has_is_not_left_out_in_silence() -> None:
     with pytest.raises(BackupError, match="no host that answers has shop/files"):
         backed_up(found("db"), revision(db=BACKED_UP, files=BACKED_UP), None)
-    assert backed_up(found("db"), revision(db=BACKED_UP, files=BACKED_UP), ["db"])
+    assert backed_up(found("db"), revision(db=BACKED_UP, files=BACKED_UP), ["db"]).volumes
     with pytest.raises(UnknownName, match="files"):
         backed_up(found("db"), revision(db=BACKED_UP, files=BACKED_UP), ["files"])
 
 
 def test_a_volume_that_nothing_mounts_need_not_be_there() -> None:
-    assert [one.key for one in backed_up(found("db"), revision(db=BACKED_UP, unused=BACKED_UP), None)] == ["db"]
+    chosen = backed_up(found("db"), revision(db=BACKED_UP, unused=BACKED_UP), None)
+    assert [one.key for one in chosen.volumes] == ["db"]
+
+
+def test_a_schedule_goes_on_without_what_is_nowhere_and_without_what_has_no_policy_any_more() -> None:
+    wanted = revision(db=BACKED_UP, unused=BACKED_UP, files=BACKED_UP)
+    chosen = backed_up(found("db"), wanted, ["db", "unused", "before"], scheduled=True)
+    assert ([one.key for one in chosen.volumes], chosen.nowhere) == (["db"], ("unused",))
+    refuse_missing(wanted, chosen)
+    chosen = backed_up(found("db"), wanted, ["db", "files"], scheduled=True)
+    with pytest.raises(BackupError, match="no host that answers has shop/files"):
+        refuse_missing(wanted, chosen)
+
+
+def test_of_several_of_one_name_the_one_that_the_file_means_is_backed_up() -> None:
+    (db,) = found("db").all
+    twin = db.model_copy(update={"name": "twin"})
+    both = Volumes("shop", {"h1": HostVolumes(host="h1", volumes=(twin, db))})
+    assert [one.volume.name for one in backed_up(both, revision(db=BACKED_UP), None).volumes] == ["shop_db"]
+    hosts = {host: HostVolumes(host=host, volumes=(db.model_copy(update={"host": host}),)) for host in ("h1", "h2")}
+    with pytest.raises(Refused, match="several volumes are called shop/db"):
+        backed_up(Volumes("shop", hosts), revision(db=BACKED_UP), None)
 
 
 def test_what_has_no_policy_is_said() -> None:
