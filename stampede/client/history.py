@@ -25,7 +25,10 @@ CHANGING_VERBS = (
     "adopt-stack",
     "restore-stack",
     "restore-volume",
+    "restore-backup",
+    "recover-stack",
     "resize-volume",
+    "compact-volume",
 )
 
 

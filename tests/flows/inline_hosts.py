@@ -30,6 +30,8 @@ MODULES = (
     "rebuild_server",
     "volumes.hosts",
     "volumes.snapshots",
+    "volumes.shaping",
+    "volumes.remaking",
     "volumes.standstill",
     "volumes.restore_stack",
     "backups.backup_stack",
