@@ -16,8 +16,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.responses import DeploymentResponse
 
 from stampede.documents import Revision
-from stampede.planning.schedules import BACKUP_FLOW, OURS, Schedule
-from stampede.tasks.events import emit
+from stampede.planning.schedules import OURS, Schedule
 from stampede.tasks.schedules import ensure_schedules
 
 GENERIC = "any"
@@ -53,8 +52,6 @@ async def ensure_stack_deployments(
         had = before is not None and any((one.slug or "").startswith(OURS) for one in before.schedules)
         if wanted or had:
             await ensure_schedules(client, made[-1], wanted)
-        if f"flow:{BACKUP_FLOW}" in generic.tags and (wanted or had):
-            emit("backup.scheduled" if wanted else "backup.unscheduled", stack, {"stack": stack})
     return made
 
 

@@ -1,7 +1,7 @@
 """Events of Stampede for Prefect automations: changes of stacks that ended, instances that died, pools that filled up.
 
-The resource is the stack, `stampede.stack.<name>`, or the host, `stampede.host.<name>`; the flow run, its deployment
-and the like are related to it. They are listed in docs/events.md.
+The resource is the stack, `stampede.stack.<name>`, the host, `stampede.host.<name>`, or the volume; the flow run, its
+deployment and the like are related to it. They are listed in docs/events.md.
 """
 
 from __future__ import annotations
@@ -58,6 +58,15 @@ def emit(event: str, stack: str, payload: dict[str, Any], instance: str = "") ->
         related=related if instance else None,
         payload=payload,
     )
+
+
+def emit_of_volume(event: str, stack: str, key: str, payload: dict[str, Any]) -> None:
+    """Tell Prefect of something that happened to a volume (its key in the file). Never waits, never fails."""
+    resource = {
+        "prefect.resource.id": f"stampede.volume.{stack}.{key}",
+        "prefect.resource.name": f"{stack}/{key}",
+    }
+    emit_event(PREFIX + event, resource=resource, payload={"stack": stack, "volume": key, **payload})
 
 
 def emit_of_host(event: str, host: str, payload: dict[str, Any]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from prefect.logging import get_logger
 
 from stampede.tasks.last_backups import Proof, note_backup
+from stampede.tasks.stack_state import read_head
 from stampede.tasks.this_host import this_host
 
 
@@ -25,14 +27,24 @@ class Note:
 
 @asynccontextmanager
 async def noted(stack: str, key: str, proof: Proof) -> AsyncIterator[Note]:
-    """Afterwards metrics tell how it went; nothing of one that was cancelled."""
-    began, note = time.time(), Note()
+    """Afterwards metrics tell how it went; nothing of one that was cancelled, or whose stack was removed meanwhile."""
+    began, note, deployed = time.time(), Note(), await _is_deployed(stack)
     try:
         yield note
     except Exception:
-        _note(stack, key, proof, began, Note(good=False))
+        if not deployed or await _is_deployed(stack):
+            _note(stack, key, proof, began, Note(good=False))
         raise
-    _note(stack, key, proof, began, note)
+    if not deployed or await _is_deployed(stack):
+        _note(stack, key, proof, began, note)
+
+
+async def _is_deployed(stack: str) -> bool:
+    """Whether metrics are to tell of the stack: `down` makes them forget it, for good."""
+    try:
+        return (await read_head(stack)).wanted != 0
+    except httpx.HTTPError:  # a server that is away must not hide how the backup itself ended
+        return True
 
 
 def _note(stack: str, key: str, proof: Proof, began: float, note: Note) -> None:

@@ -19,6 +19,7 @@ from stampede.frozen import Frozen
 from stampede.locking import fence_name
 from stampede.planning.instances import Image
 from stampede.planning.schedules import schedules_of
+from stampede.tasks.awaited_backups import tell_awaited
 from stampede.tasks.deployments import ensure_stack_deployments, form_defaults, remove_stack_deployments
 from stampede.tasks.retry import NO_RECORD
 
@@ -193,6 +194,7 @@ async def write_serving(stack: str, revision: Revision | None, *, fence: int) ->
             await ensure_stack_deployments(client, stack, form_defaults(revision), schedules_of(revision.definition))
         else:
             await remove_stack_deployments(client, stack)
+        tell_awaited(stack, (await revisions_of(stack, {head.serving})).get(head.serving), revision)
         await write_head(stack, recorded)
         if (oldest := head.latest - KEPT_REVISIONS) > 0:
             await Documents(client).forget_revisions(stack, oldest + 1, but=number)

@@ -17,7 +17,7 @@ from stampede.frozen import Frozen
 from stampede.locking import backups_of
 from stampede.tasks.artifacts import publish_backups
 from stampede.tasks.backups import Work, back_up, let_earlier_go, prune_volume
-from stampede.tasks.events import announcement
+from stampede.tasks.events import announcement, emit_of_volume
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_hosts
@@ -49,6 +49,7 @@ async def back_up_on_host(stack: str, revision: int, work: list[Work]) -> HostBa
             await let_earlier_go(each)
             done = await back_up(stack, each, revision)
             note.stored_bytes, note.logical_bytes = done.uploaded_bytes, done.logical_bytes
+            emit_of_volume("backup.good", stack, each.key, {"backup": done.backup, "store": done.store})
             await let_earlier_go(each)
             return await _thinned_out(done, each, warnings)
 

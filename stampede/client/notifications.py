@@ -125,16 +125,18 @@ class Notifications:
         return found if automations else []
 
     def _begin_to_wait(self, only: str) -> None:
-        """For stacks that have backups by schedule already: the others begin with the deploy that gives them one."""
-        for stack in self._with_backups():
+        """For volumes that have backups by schedule already: the others begin with the deploy that gives them one."""
+        for stack, key in self._with_backups():
             if only in ("", stack):
-                self._emit(SCHEDULED, f"stampede.stack.{stack}", stack)
+                self._emit(SCHEDULED, f"stampede.volume.{stack}.{key}", f"{stack}/{key}")
 
-    def _with_backups(self) -> Iterator[str]:
+    def _with_backups(self) -> Iterator[tuple[str, str]]:
         found = self._api.pages("/deployments/filter", {"flows": {"name": {"any_": [BACKUP_FLOW]}}})
         for deployment in found:
-            if any(schedule.get("active") for schedule in deployment.get("schedules") or ()):
-                yield deployment["name"]
+            for schedule in deployment.get("schedules") or ():
+                if schedule.get("active"):
+                    keys = (schedule.get("parameters") or {}).get("volumes") or ()
+                    yield from ((deployment["name"], key) for key in keys)
 
     def _emit(self, event: str, resource: str, name: str) -> str:
         event_id = str(uuid.uuid4())

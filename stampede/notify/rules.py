@@ -15,6 +15,7 @@ CHANGES = ("deploy", "scale", "rollback", "restart", "remove", "adopt", "eject")
 DATA = ("backup", "verify", "drill", "prune", "restore", "recover", "snapshot", "clone", "resize", "compact")
 DAMAGED = "stampede.verify.damaged"
 TEST_EVENT = "stampede.notify.test"
+GOOD = "stampede.backup.good"
 SCHEDULED, UNSCHEDULED = "stampede.backup.scheduled", "stampede.backup.unscheduled"
 QUIET_S = 3600.0  # out of memory and full pools are told once an hour at most
 _ID = "prefect.resource.id"
@@ -32,7 +33,7 @@ _DATA_FAILED = f"""{{% if event.payload.damaged %}}Damaged: {{{{ event.payload.d
 The next backup sends again what is bad.
 {{% endif %}}{_FAILED}stampede backup ls {{{{ event.resource.name }}}}"""
 _OVERDUE = """\
-{% if event.event == "stampede.backup.finished" %}The last good one ended at \
+{% if event.event == "stampede.backup.good" %}The last good one ended at \
 {{ event.occurred.strftime("%Y-%m-%d %H:%M") }} UTC.
 {% endif %}What to do: stampede backup ls {{ event.resource.name }} shows which there are, stampede backup run \
 {{ event.resource.name }} makes one. See whether its host's worker runs.
@@ -108,7 +109,8 @@ def rules(wanted: Notification) -> tuple[Rule, ...]:
     if "changes" in wanted.subjects:
         found.append(_change_failed(stacks))
     if "backups" in wanted.subjects:
-        found += [_backup_failed(stacks), _backup_missing(stacks, wanted.backup_age_s)]
+        volumes = f"stampede.volume.{wanted.stack}.*" if wanted.stack else "stampede.volume.*"
+        found += [_backup_failed(stacks), _backup_missing(volumes, wanted.backup_age_s)]
     if "instances" in wanted.subjects:
         found += [_keeps_dying(stacks, wanted), _out_of_memory(stacks)]
     if "pools" in wanted.subjects and not wanted.stack:
@@ -137,17 +139,17 @@ def _backup_failed(stacks: str) -> Rule:
     )
 
 
-def _backup_missing(stacks: str, age_s: float) -> Rule:
+def _backup_missing(volumes: str, age_s: float) -> Rule:
     # A good backup both ends one wait and begins the next, so that the wait is never longer than it was asked for;
     # waits that follow each other by the clock could be three times as long. The first wait begins with the schedule.
     return Rule(
         about="a backup is missing",
-        after=("stampede.backup.finished", SCHEDULED),
-        expect=("stampede.backup.finished", "stampede.remove.finished", "stampede.eject.finished", UNSCHEDULED),
+        after=(GOOD, SCHEDULED),
+        expect=(GOOD, UNSCHEDULED),
         proactive=True,
         within_s=age_s,
         for_each=(_ID,),
-        resource=stacks,
+        resource=volumes,
         title=f"{{{{ event.resource.name }}}}: no good backup for {age_in_words(age_s)}",
         body=_OVERDUE,
     )

@@ -36,6 +36,7 @@ from stampede.locking import backups_of
 from stampede.planning.changes import Outcome
 from stampede.retention import Retention
 from stampede.tasks import backup_bases, backup_jobs, backups
+from stampede.tasks.last_backups import read_backups
 from stampede.tasks.locks import stack_lock
 from stampede.volumes.labels import FETCHED, KEEP, KEY
 from stampede.volumes.models import WantedVolume
@@ -89,8 +90,8 @@ class Site:
 
     def lose(self, key: str) -> None:
         """A volume of the stack is no more, as if its disk had died."""
-        for held in (self.pool._records, self.pool._snapshots):
-            held.pop(next(one.name for one in self.pool.volumes(self.stack) if one.labels[KEY] == key))
+        name = self.called()[key]
+        del self.pool._records[name], self.pool._snapshots[name]
 
     def called(self) -> dict[str, str]:
         """What the volumes are for Docker, by their keys."""
@@ -460,3 +461,22 @@ async def test_a_restore_in_place_that_fails_leaves_no_snapshot(site: Site, monk
     with pytest.raises(Refused, match="something else uses it"):
         await restore_backup(stack=site.stack, volumes=["data"], store=STORE, in_place=True)
     assert [KEEP in one.labels for one in site.pool.snapshots(f"{site.stack}_data")] == [True]
+
+
+async def test_metrics_do_not_remember_a_backup_whose_stack_was_removed_meanwhile(site: Site) -> None:
+    await up(site)
+    places, thin, told = site.lab.hosts["h1"].places, backups.let_earlier_go, list[str]()
+
+    async def meanwhile(work: backups.Work) -> None:
+        if not told:
+            told.append(work.key)
+            await site.lab.remove(site.stack)
+        await thin(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup_stack_module, "let_earlier_go", meanwhile)
+        await site.back_up()
+    assert read_backups(places) == ()
+    await site.lab.deploy(site.stack, TEXT.format(keep=""))
+    await site.back_up()
+    assert [one.volume for one in read_backups(places)] == ["data", "files"]

@@ -59,6 +59,21 @@ def emit(site: Site, event: str, stack: str, instance: str = "", **payload: Any)
         api.post("/events", json=[said]).raise_for_status()
 
 
+def emit_of_volume(site: Site, event: str, name: str) -> None:
+    """As flows do it of a volume, `stack/key`."""
+    said = {
+        "id": str(uuid.uuid4()),
+        "event": f"stampede.backup.{event}",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {
+            "prefect.resource.id": f"stampede.volume.{name.replace('/', '.')}",
+            "prefect.resource.name": name,
+        },
+    }
+    with site.http() as api:
+        api.post("/events", json=[said]).raise_for_status()
+
+
 def left_of(site: Site, name: str) -> list[Any]:
     """What the server has of a notification."""
     with site.http() as api:
@@ -206,30 +221,31 @@ def test_an_instance_is_told_of_when_it_keeps_dying(site: Site, receiver: Webhoo
 def test_a_backup_that_does_not_come_is_told_and_one_that_comes_is_not(
     site: Site, receiver: Webhook, name: str
 ) -> None:
-    add(site, name, receiver.url, "--backup-age", f"{WINDOW_S}s")
-    emit(site, "backup.scheduled", "never")
-    emit(site, "backup.scheduled", "removed")
-    emit(site, "backup.finished", "once")
+    add(site, name, receiver.url, "--backup-age", f"{WINDOW_S}s", "--stack", "shop")
+    emit_of_volume(site, "scheduled", "shop/never")
+    emit_of_volume(site, "scheduled", "shop/removed")
+    emit_of_volume(site, "good", "shop/once")
+    emit_of_volume(site, "good", "another/once")
     time.sleep(2)
-    emit(site, "remove.finished", "removed")
+    emit_of_volume(site, "unscheduled", "shop/removed")
     for _ in range(4):
-        emit(site, "backup.finished", "good")
+        emit_of_volume(site, "good", "shop/good")
         time.sleep(WINDOW_S / 2)
     until(lambda: len(receiver.got) >= 2, "the messages arrive")
     assert sorted(receiver.subjects()) == [
-        f"never: no good backup for {WINDOW_S} s",
-        f"once: no good backup for {WINDOW_S} s",
+        f"shop/never: no good backup for {WINDOW_S} s",
+        f"shop/once: no good backup for {WINDOW_S} s",
     ]
-    assert "The last good one ended at" in receiver.about("once")[0]
-    assert "The last good one ended at" not in receiver.about("never")[0]
-    until(lambda: receiver.about("good: no good backup"), "the one that came until now stopped coming")
+    assert "The last good one ended at" in receiver.about("shop/once")[0]
+    assert "The last good one ended at" not in receiver.about("shop/never")[0]
+    until(lambda: receiver.about("shop/good: no good backup"), "the one that came until now stopped coming")
 
 
 def test_a_backup_that_does_not_come_while_the_server_is_away_is_told_when_it_is_back(
     fresh_site: Site, receiver: Webhook
 ) -> None:
     add(fresh_site, "ops", receiver.url, "--backup-age", f"{WINDOW_S}s")
-    emit(fresh_site, "backup.finished", "shop")
+    emit_of_volume(fresh_site, "good", "shop/data")
     time.sleep(1)
     pid = fresh_site.pid("server")
     assert pid
@@ -239,4 +255,4 @@ def test_a_backup_that_does_not_come_while_the_server_is_away_is_told_when_it_is
     assert receiver.got == []
     fresh_site.start()
     until(lambda: receiver.got, "the message arrives")
-    assert receiver.subjects() == [f"shop: no good backup for {WINDOW_S} s"]
+    assert receiver.subjects() == [f"shop/data: no good backup for {WINDOW_S} s"]

@@ -136,7 +136,7 @@ def test_a_stack_is_backed_up_at_one_moment_and_then_only_what_changed(stack: La
 
 def test_backups_are_waited_for_from_the_deploy_that_schedules_them(stack: LabStack, offsite: str) -> None:
     def told() -> list[str]:
-        resource = {"id": [f"stampede.stack.{stack.name}"]}
+        resource = {"id": [f"stampede.volume.{stack.name}.data"]}
         asked = {"filter": {"resource": resource, "event": {"prefix": ["stampede.backup."]}, "order": "ASC"}}
         return [one["event"] for one in stack.installation.read("/events/filter", asked)["events"]]
 
@@ -147,7 +147,7 @@ def test_backups_are_waited_for_from_the_deploy_that_schedules_them(stack: LabSt
         file.write_text(receiver.url)
         add = ("notify", "add", stack.name, "--stack", stack.name, "--backup-age", "10s", "--url-file", str(file))
         stack.installation.run(*add)
-        until(lambda: receiver.about(f"{stack.name}: no good backup for 10 s"), "the message arrives")
+        until(lambda: receiver.about(f"{stack.name}/data: no good backup for 10 s"), "the message arrives")
         backed_up(stack)
         until(lambda: len(receiver.got) == 2, "the good one is missed anew")
         assert "The last good one ended at" in receiver.got[1]["text"]

@@ -92,12 +92,16 @@ def test_names_and_subjects_are_checked() -> None:
 def test_one_stack_is_told_of_alone_and_pools_are_of_no_stack() -> None:
     everything, one = (rules(Notification(name="ops", target="x", stack=stack)) for stack in ("", "shop"))
     assert {rule.about for rule in everything} - {rule.about for rule in one} == {"a pool is full"}
-    assert {rule.resource for rule in one} == {"stampede.stack.shop", "stampede.notify.ops"}
+    assert {rule.resource for rule in one} == {"stampede.stack.shop", "stampede.volume.shop.*", "stampede.notify.ops"}
 
 
-def test_a_good_backup_begins_the_next_wait_and_the_end_of_a_stack_ends_it() -> None:
+def test_a_good_backup_of_a_volume_begins_the_next_wait_and_the_end_of_its_schedule_ends_it() -> None:
     [missing] = [rule for rule in rules(Notification(name="ops", target="x")) if rule.proactive]
     trigger = missing.automation("ops", "id")["trigger"]
-    assert "stampede.backup.finished" in set(trigger["after"]) & set(trigger["expect"])
-    assert "stampede.remove.finished" in trigger["expect"]
+    assert "stampede.backup.good" in set(trigger["after"]) & set(trigger["expect"])
+    assert "stampede.backup.unscheduled" in trigger["expect"]
+    assert (trigger["match"], trigger["for_each"]) == (
+        {"prefect.resource.id": "stampede.volume.*"},
+        ["prefect.resource.id"],
+    )
     assert trigger["within"] == 26 * 3600

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stampede.documents import Head
 from stampede.errors import StoreUnavailable
 from stampede.places import Places
 from stampede.tasks import noting
@@ -16,7 +17,11 @@ from stampede.tasks.noting import noted
 
 @pytest.fixture
 def here(places: Places, monkeypatch: pytest.MonkeyPatch) -> Places:
+    async def deployed(stack: str) -> Head:
+        return Head(wanted=1)
+
     monkeypatch.setattr(noting, "this_host", lambda: SimpleNamespace(places=places))
+    monkeypatch.setattr(noting, "read_head", deployed)
     return places
 
 
