@@ -23,6 +23,7 @@ from stampede.planning.room import refuse_full_networks
 from stampede.planning.slots import Doubt
 from stampede.planning.taken_ports import refuse_taken_ports
 from stampede.planning.update_order import on_the_way_back
+from stampede.stackfile.models import Stack
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.events import announced
 from stampede.tasks.hosts import schedulable_hosts
@@ -36,6 +37,7 @@ from stampede.tasks.stack_state import (
     record_wanted,
     revisions_of,
 )
+from stampede.tasks.stores import known_stores
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
 
 
 async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
-    """Pure planning on what was read. Raises: what is in its way, by obstacles.py, taken_ports.py, room.py."""
+    """Pure planning on what was read, and on which stores there are. Raises: what is in its way, by obstacles.py, taken_ports.py, room.py."""
     hosts = tuple(survey.found for survey in surveys.values())
     definition = wanted.definition if wanted else None
     found = [instance for host in hosts for instance in host.instances]
@@ -156,6 +158,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
             revisions={number: revision.definition for number, revision in before.items()},
             demands=request.demands,
             doubt=doubt,
+            stores=await _stores_for(definition),
         )
     )
     if definition:
@@ -163,6 +166,12 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
         refuse_full_networks(plan, definition, instances, hosts)
         refuse_missing_images(plan, {host: survey.missing for host, survey in surveys.items()})
     return plan
+
+
+async def _stores_for(definition: Stack | None) -> frozenset[str]:
+    """The stores that are ready, if the stack needs any."""
+    needed = definition and any(volume.backups for volume in definition.volumes.values())
+    return frozenset(await known_stores()) if needed else frozenset()
 
 
 async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], plan: Plan) -> None:
