@@ -10,6 +10,7 @@ from pathlib import Path
 
 import docker
 
+from benchmarks.backups.server import Server, running_server
 from benchmarks.installation import Installation, own_installation
 from benchmarks.measure import say
 from benchmarks.peers.compose import Compose
@@ -48,6 +49,11 @@ class Lab:
     def throwaway(self) -> Throwaway:
         say("  starting a dockerd to throw away, for the swarm")
         return self._exits.enter_context(throwaway_dockerd(self.folder / "swarm"))
+
+    @cached_property
+    def object_server(self) -> Server:
+        say("  starting an S3 server of our own")
+        return self._exits.enter_context(running_server(self.folder / "store"))
 
     @cached_property
     def stampede(self) -> Stampede:

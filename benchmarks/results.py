@@ -12,21 +12,23 @@ from benchmarks.measure import Seconds, ratio
 
 @dataclass(frozen=True)
 class Target:
-    """`value` is to be at most `limit`, both in `unit` (× for a ratio)."""
+    """`value` is to be at most `limit`, or `at_least` that; both in `unit` (× for a ratio)."""
 
     what: str
     value: float
     limit: float
     unit: str
+    at_least: bool = False
 
     @property
     def is_met(self) -> bool:
-        return round(self.value, 3) <= self.limit
+        return self.value >= self.limit if self.at_least else round(self.value, 3) <= self.limit
 
     def __str__(self) -> str:
-        over = f" by {(self.value / self.limit - 1) * 100:.0f} %" if self.limit else ""
-        verdict = "**met**" if self.is_met else f"**missed**{over}"
-        return f"{self.what}: {figure(self.value)} {self.unit}, target ≤ {self.limit:g} {self.unit}: {verdict}"
+        off = f" by {abs(self.value / self.limit - 1) * 100:.0f} %" if self.limit else ""
+        verdict = "**met**" if self.is_met else f"**missed**{off}"
+        sign = "≥" if self.at_least else "≤"
+        return f"{self.what}: {figure(self.value)} {self.unit}, target {sign} {self.limit:g} {self.unit}: {verdict}"
 
 
 @dataclass(frozen=True)

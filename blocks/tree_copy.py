@@ -104,8 +104,8 @@ class _Copying:
                 raise Cancelled("copying was cancelled")
             try:
                 self._entry(source / name, target / name)
-            except FileNotFoundError:
-                if self._since is not None or os.path.lexists(source / name):
+            except (FileNotFoundError, NotADirectoryError):
+                if self._since is not None:  # before that, files come and go
                     raise
         _like(source, target)
 

@@ -32,6 +32,12 @@ from stampede.flows.rollback_stack import rollback_stack
 from stampede.flows.scale_service import scale_service
 from stampede.flows.survey_host import survey_host
 from stampede.flows.take_over import survey_project, take_over
+from stampede.flows.volumes.adopt_volume import (
+    adopt_volume,
+    fill_on_host,
+    replace_on_host,
+    survey_plain_volume,
+)
 from stampede.flows.volumes.hosts import survey_volumes
 from stampede.flows.volumes.looking import list_snapshots, list_volumes
 from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume
@@ -59,6 +65,7 @@ VERBS: tuple[Flow[..., Any], ...] = (
     remove_stack,
     adopt_stack,
     eject_stack,
+    adopt_volume,
     rebuild_server,
     add_store,
     check_store,
@@ -106,6 +113,9 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     move_out,
     move_back,
     forget_ejection,
+    survey_plain_volume,
+    fill_on_host,
+    replace_on_host,
 )
 FLOWS: dict[str, Flow[..., Any]] = {flow.name: flow for flow in (*VERBS, *HOST_STEPS)}
 

@@ -18,7 +18,7 @@ from stampede.documents import Revision
 from stampede.ejection.compose_file import compose_text
 from stampede.ejection.compose_file import ejected_files as files_of
 from stampede.ejection.models import SET_ASIDE, Ejection, EjectionSite
-from stampede.errors import ImageMissing
+from stampede.errors import DaemonError, ImageMissing
 from stampede.planning.found import FoundInstance
 from stampede.planning.instances import Image
 from stampede.stackfile.models import Volume
@@ -82,6 +82,8 @@ async def copy_out(mandate: Mandate, volume: str, copy: str, changed_since: floa
     wanted = Volume(name=copy)
     await in_thread(host.docker.volumes.ensure_volume, wanted, cluster=host.cluster, stack=mandate.stack)
     source, target = await in_thread(host.pool.mount, volume), await in_thread(host.docker.volumes.data_of, copy)
+    if target is None:
+        raise DaemonError(f"volume {copy} is not one of Docker's own", f"docker volume rm {copy}")
     log = get_run_logger()
     copied = await until_cancelled(
         lambda cancelled: copy_tree(

@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 
 from stampede.backup.catalogue import catalogue, volumes
 from stampede.backup.honoured import Honoured
+from stampede.backup.names import REPOSITORY, SLOTS
 from stampede.backup.repository import Keys, create_repository, open_repository
 from stampede.backup.store import ObjectStore
 from stampede.blocks.object_store import S3Store
@@ -95,7 +96,10 @@ async def meet_repository(store: str, honoured: Honoured) -> Met:
 
 @task(task_run_name="open the repository of store {store}", **NO_RECORD)
 async def open_again(store: str, honoured: Honoured) -> Met:
-    """Afterwards the store knows what its server honours now. Raises: as `meet_repository`, but makes nothing."""
+    """Afterwards the store knows what its server honours now, and the repository's own objects are locked for longer.
+
+    Raises: as `meet_repository`, but makes nothing.
+    """
     found = await read_store(store)
     met = await in_thread(_open_again, found)
     async with get_client() as client:
@@ -158,7 +162,7 @@ def _opened(store: ObjectStore, key: str, address: str) -> Keys:
 
 
 def _open_again(found: StampedeStore) -> Met:
-    store = S3Store(found.address, patience_s=_PATIENCE_S)
+    store = S3Store(found.address, lock=found.lock, patience_s=_PATIENCE_S)
     with closing(store):
         keys = _opened(store, found.recovery_key.get_secret_value(), address_of(found.bucket, found.prefix))
         if keys.repository != found.repository:
@@ -167,4 +171,7 @@ def _open_again(found: StampedeStore) -> Met:
                 f"not {found.repository}",
                 "somebody replaced it; remove the store and add it again",
             )
+        if found.lock:  # backups see to the locks of what they need, but do not read these
+            own = [REPOSITORY, *(slot.name for slot in store.list(SLOTS))]
+            store.extend_locks(own, found.lock.end(store.clock))
         return Met(repository=keys.repository, origin=found.origin, volumes=len(volumes(store)))

@@ -26,6 +26,10 @@ async def ensure_volume(mandate: Mandate, key: str, volume: Volume) -> None:
     if volume.managed:
         found = await in_thread(_in_pool, mandate.stack, key, volume)
         volume = bound_to(volume, found)
+    elif not volume.external:
+        # One that was adopted stays a managed one, also for a file that does not say so: an empty one must not hide it.
+        there = {found.name: found for found in await in_thread(host.pool.volumes, mandate.stack)}
+        volume = bound_to(volume, there[volume.name]) if volume.name in there else volume
     adopted = volume.name in adopted_volumes(host.places, mandate.stack)
     await in_thread(
         host.docker.volumes.ensure_volume, volume, cluster=host.cluster, stack=mandate.stack, adopted=adopted

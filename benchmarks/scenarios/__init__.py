@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 from benchmarks.lab import Lab
 from benchmarks.results import Result
-from benchmarks.scenarios import at_rest, change_one, deploy, dispatch, no_op, rolling_update, scale_up, start_up
+from benchmarks.scenarios import (
+    at_rest,
+    backup,
+    change_one,
+    deploy,
+    dispatch,
+    no_op,
+    rolling_update,
+    scale_up,
+    snapshot,
+    start_up,
+    storage_limits,
+)
 
 Scenario = Callable[[Lab, int], Result]
 
@@ -19,5 +31,10 @@ SCENARIOS: dict[str, Scenario] = {
     "rolling-update": rolling_update.run,
     "dispatch": dispatch.run,
     "start-up": start_up.run,
+    "snapshot": snapshot.run,
+    "backup-https": backup.over_https,
+    "backup-http": backup.over_http,
+    "backup-many-files": backup.of_many_files,
+    "storage-limits": storage_limits.run,
     "at-rest": at_rest.run,
 }

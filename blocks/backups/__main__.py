@@ -9,6 +9,7 @@ SIGTERM cancels: what was sent stays, and the next backup resumes there. It does
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -59,6 +60,7 @@ class _Progress:
 
 
 def main() -> int:
+    _spare_the_garbage_collector()
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: _cancel(cancelled))
     threading.Thread(target=_end_with_listener, daemon=True).start()
@@ -129,6 +131,12 @@ def _do(job: Job, cancelled: threading.Event) -> Answer:
             return catalogue(store, keys, with_lost=job.with_lost)
         case SpecJob():
             return spec_of(store, keys, job.volume, job.backup)
+
+
+def _spare_the_garbage_collector() -> None:
+    """What was imported stays, and chunks are in no cycles: without this a twentieth of the time goes into looking."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -184,10 +184,22 @@ class Volumes(Protocol):
         """Afterwards it and its data are gone; a no-op if it was. Raises: Foreign, DaemonError while in use."""
         ...
 
-    def data_of(self, name: str) -> Path:
+    def data_of(self, name: str) -> Path | None:
         """Where the data of a volume of Docker's own lies on this host.
 
-        Raises: DaemonError if there is none, or if another driver or other options than Docker's own say where.
+        None if there is no volume of that name, or if its driver or its options say where its data is.
+        """
+        ...
+
+    def users_of(self, name: str) -> tuple[str, ...]:
+        """Names of all containers that mount the volume, ours or not, running or not."""
+        ...
+
+    def set_apart(self, name: str, original: str, *, cluster: str, stack: str) -> None:
+        """Afterwards `original` holds what the volume of Docker's own of this name did, and that one is gone.
+
+        A no-op if it was; its data is moved, not copied. Raises: Foreign for a volume that is neither the stack's nor
+        of its Compose project, DaemonError while a container mounts it, or when `original` holds something already.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 from docker.errors import NotFound
 
 from stampede.blocks.docker.client import Client, daemon_errors
-from stampede.blocks.docker.reading import is_of, volume_of
+from stampede.blocks.docker.reading import foreign_of_list, is_of, volume_of
 from stampede.errors import DaemonError, Foreign
 from stampede.planning import identity
 from stampede.planning.adoption import PROJECT
@@ -56,13 +56,43 @@ class DockerVolumes:
             except NotFound:
                 return
 
-    def data_of(self, name: str) -> Path:
+    def data_of(self, name: str) -> Path | None:
         there = self._inspect(name)
-        if there is None:
-            raise DaemonError(f"there is no volume {name}", "docker volume ls lists those that there are")
-        if there["Driver"] != "local" or there.get("Options"):
-            raise DaemonError(f"the data of volume {name} is not Docker's own: its driver or options say where it is")
+        if there is None or there["Driver"] != "local" or there.get("Options"):
+            return None
         return Path(there["Mountpoint"])
+
+    def users_of(self, name: str) -> tuple[str, ...]:
+        with daemon_errors(f"look for users of volume {name}"):
+            entries = self._client.api.containers(all=True, filters={"volume": name})
+        mounting = [e for e in entries if any(mount.get("Name") == name for mount in e.get("Mounts") or ())]
+        return tuple(sorted(foreign_of_list(entry).name for entry in mounting))
+
+    def set_apart(self, name: str, original: str, *, cluster: str, stack: str) -> None:
+        data = self.data_of(name)
+        if data is None:
+            return
+        labels = (self._inspect(name) or {}).get("Labels") or {}
+        if not is_of(labels, cluster, stack) and labels.get(PROJECT) != stack:
+            raise Foreign(f"volume {name} is not of stack {stack}", "it is left alone")
+        if users := self.users_of(name):
+            raise DaemonError(f"volume {name} is mounted by {', '.join(users)}", f"docker rm {' '.join(users)}")
+        self.ensure_volume(Volume(name=original), cluster=cluster, stack=stack)
+        kept = self.data_of(original)
+        if kept is None:
+            raise DaemonError(f"volume {original} is not one of Docker's own", "remove it first")
+        if data.exists():
+            try:
+                data.rename(kept)  # onto an empty directory: there is no moment at which neither has the data
+            except OSError as error:
+                raise DaemonError(
+                    f"the data of {name} cannot become that of {original}: {error}", f"docker volume rm {original}"
+                ) from error
+        with daemon_errors(f"remove volume {name}"):
+            try:
+                self._client.api.remove_volume(name)
+            except NotFound:
+                return
 
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
         return self.sorted_out(cluster, stack)[0]

@@ -9,7 +9,7 @@ from datetime import datetime
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from stampede.blocks.object_store.wire import Answer
+from stampede.blocks.object_store.wire import Answer, Body
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -38,6 +38,6 @@ def retention(mode: str, end: datetime) -> bytes:
     return f'<Retention xmlns="{_NAMESPACE}">{said}</Retention>'.encode()
 
 
-def with_md5(body: bytes | bytearray) -> dict[str, str]:
+def with_md5(body: Body) -> dict[str, str]:
     """The header by which every server checks what it received."""
     return {"Content-MD5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from stampede.backup.store import Lock
 from stampede.blocks.object_store.documents import deletion, parsed, retention, text, with_md5
 from stampede.blocks.object_store.refusals import Refusal
-from stampede.blocks.object_store.wire import Answer
+from stampede.blocks.object_store.wire import Answer, Body
 
 _DELETED_AT_ONCE = 1000
 
@@ -43,7 +43,7 @@ class Retention:
     def __init__(self, lock: Lock, ask: Ask) -> None:
         self._mode, self._lock, self._ask = lock.mode.upper(), lock, ask
 
-    def of_new(self, content: bytes | bytearray) -> dict[str, str]:
+    def of_new(self, content: Body) -> dict[str, str]:
         """Headers that lock what is put with them. Servers insist on a checksum then."""
         end = self._lock.end(datetime.now(UTC))
         return {

@@ -23,7 +23,7 @@ _CONNECTIONS = 16
 _PIECE = 1 << 20
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-Body = bytes | bytearray
+Body = bytes | bytearray | memoryview
 
 
 class Answer(NamedTuple):

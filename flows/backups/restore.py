@@ -100,7 +100,7 @@ async def recover_stack(
     """
     why = why or "recover from backups"
     async with stack_lock(stack, who=requested_by, why=why, wait_s=wait_for_lock_s) as lock:
-        if (await read_head(stack)).wanted:
+        if (await read_head(stack)).serving:  # not one whose recovery, or first deploy, was cut short
             hint = f"restore its volumes: stampede backup restore {stack} --in-place; or remove it before"
             raise Refused(f"{stack} is deployed here", hint)
         chosen = picked(await backups_in(stack, None, store), stack, None, None, until)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from stampede.backup.names import pack_object
@@ -19,6 +20,8 @@ _SPAN = 8 << 20
 _READERS = 3
 
 Moved = Mapping[str, Mapping[int, Frame]]
+Arrived = Callable[[Frame, "bytes | Damaged"], None]
+Wish = tuple[Mapping[Frame, str], Arrived]
 
 
 class Span(NamedTuple):
@@ -84,35 +87,45 @@ class Fetcher:
         self.many(kinds, found.__setitem__)
         return found
 
-    def many(self, kinds: Mapping[Frame, str], deliver: Callable[[Frame, bytes | Damaged], None]) -> None:
+    def many(self, kinds: Mapping[Frame, str], deliver: Arrived) -> None:
         """Each frame once, opened as what it is, or why it cannot be; from several threads, in any order.
 
         Raises: Cancelled, and whatever `deliver` raises.
         """
-        asked = {self.resolve(frame): frame for frame in kinds}
+        self.stream([(kinds, deliver)])
 
-        def load(span: Span) -> None:
-            if self._cancelled.is_set():
-                raise Cancelled("cancelled while reading backups")
-            try:
-                content = memoryview(
-                    self._store.get(pack_object(self._keys.folder, span.pack), span.start, span.end - span.start)
-                )
-            except Damaged as damage:
-                for frame in span.frames:
-                    deliver(asked[frame], damage)
-                return
-            for frame in span.frames:
-                sealed = content[frame.offset - span.start : frame.offset - span.start + frame.length]
-                deliver(asked[frame], self._opened(sealed, frame, kinds[asked[frame]]))
-
+    def stream(self, wishes: Iterable[Wish]) -> None:
+        """The same for many, one after the other and without a pause between: the next wish is not asked for before
+        the last requests of the one before it are on their way.
+        """
+        under_way: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_READERS, "fetch") as threads:
             try:
-                for _ in threads.map(load, spans(asked)):
-                    pass
+                for kinds, deliver in wishes:
+                    asked = {self.resolve(frame): frame for frame in kinds}
+                    for span in spans(asked):
+                        if len(under_way) > _READERS:
+                            under_way.popleft().result()
+                        under_way.append(threads.submit(self._load, span, asked, kinds, deliver))
+                for loading in under_way:
+                    loading.result()
             except BaseException:
                 threads.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _load(self, span: Span, asked: Mapping[Frame, Frame], kinds: Mapping[Frame, str], deliver: Arrived) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("cancelled while reading backups")
+        name = pack_object(self._keys.folder, span.pack)
+        try:
+            content = memoryview(self._store.get(name, span.start, span.end - span.start))
+        except Damaged as damage:
+            for frame in span.frames:
+                deliver(asked[frame], damage)
+            return
+        for frame in span.frames:
+            sealed = content[frame.offset - span.start : frame.offset - span.start + frame.length]
+            deliver(asked[frame], self._opened(sealed, frame, kinds[asked[frame]]))
 
     def _opened(self, sealed: memoryview, frame: Frame, kind: str) -> bytes | Damaged:
         try:
@@ -144,6 +157,16 @@ def read_chunks(fetcher: Fetcher, wanted: Iterable[Wanted], deliver: Deliver, ha
 
     Both are called from several threads. Chunks with patches are held in memory until they are complete.
     """
+    read_portions(fetcher, [wanted], deliver, harmed)
+
+
+def read_portions(fetcher: Fetcher, portions: Iterable[Iterable[Wanted]], deliver: Deliver, harmed: Harmed) -> None:
+    """The same for many chunks: those of a few portions at most are held in memory, and nothing waits between them."""
+    fetcher.stream(wish(fetcher.keys, portion, deliver, harmed) for portion in portions)
+
+
+def wish(keys: VolumeKeys, wanted: Iterable[Wanted], deliver: Deliver, harmed: Harmed) -> Wish:
+    """What frames these chunks need, and what is to be done with each that arrives."""
     uses: dict[Frame, list[tuple[_Piece, int]]] = {}
     kinds: dict[Frame, str] = {}
     for one in wanted:
@@ -160,12 +183,12 @@ def read_chunks(fetcher: Fetcher, wanted: Iterable[Wanted], deliver: Deliver, ha
             whole = piece.with_part(number, memoryview(content))
             if whole is None:
                 continue
-            if fetcher.keys.name(whole) == piece.wanted.entry.name:
+            if keys.name(whole) == piece.wanted.entry.name:
                 deliver(piece.wanted, whole)
             else:
                 harmed(piece.wanted, frame, Damaged("the content of a chunk is not what was backed up"))
 
-    fetcher.many(kinds, arrived)
+    return kinds, arrived
 
 
 class _Piece:

@@ -52,9 +52,8 @@ class Filled(NamedTuple):
 class _Open:
     """A pack that is being filled. Room is taken first and filled later, by several threads at once."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.content = bytearray(PACK + 2 * FRAME)
+    def __init__(self, name: str, room: bytearray) -> None:
+        self.name, self.content = name, room
         self.used = self.awaited = 0
         self.full = False
         self.filled: list[Filled] = []
@@ -63,7 +62,7 @@ class _Open:
 class PackWriter:
     """Seals frames into packs and sends those that are full. May be used from several threads.
 
-    At most five packs are in memory: three being sent, one waiting, one being filled.
+    At most four packs are in memory: three being sent, and one being filled. Their room is used again.
     """
 
     def __init__(self, store: ObjectStore, keys: VolumeKeys, base: int) -> None:
@@ -71,7 +70,8 @@ class PackWriter:
         self.sizes: dict[str, int] = {}  # of all packs but the one that is being filled
         self._store, self._keys = store, keys
         self._lock = threading.Lock()
-        self._places = threading.Semaphore(_UPLOADERS + 1)
+        self._places = threading.Semaphore(_UPLOADERS)
+        self._room: list[bytearray] = []
         self._threads = ThreadPoolExecutor(_UPLOADERS, "upload")
         self._sent: list[Future[None]] = []
         self._count = 0
@@ -126,22 +126,25 @@ class PackWriter:
 
     def _new(self) -> _Open:
         self._count += 1
-        return _Open(f"{self.run}-{self._count:06}")
+        return _Open(f"{self.run}-{self._count:06}", self._room.pop() if self._room else bytearray(PACK + 2 * FRAME))
 
     def _send(self, pack: _Open) -> None:
         footer = self._keys.seal(_footer(pack.filled), f"p/{pack.name}", "footer")
-        del pack.content[pack.used :]
-        pack.content += footer + _TRAILER.pack(len(footer), zlib.crc32(footer), _MAGIC)
-        self.sizes[pack.name] = len(pack.content)
+        end = footer + _TRAILER.pack(len(footer), zlib.crc32(footer), _MAGIC)
+        size = self.sizes[pack.name] = pack.used + len(end)
+        pack.content[pack.used : size] = end
         self._places.acquire()
         for sent in self._sent:
             if sent.done():
                 sent.result()
-        self._sent.append(self._threads.submit(self._put, pack.name, pack.content))
+        self._sent.append(self._threads.submit(self._put, pack.name, pack.content, size))
 
-    def _put(self, name: str, content: bytearray) -> None:
+    def _put(self, name: str, room: bytearray, size: int) -> None:
         try:
-            self._store.put(pack_object(self._keys.folder, name), content)
+            with memoryview(room) as content:
+                self._store.put(pack_object(self._keys.folder, name), content[:size])
+            with self._lock:
+                self._room.append(room)
         finally:
             self._places.release()
 

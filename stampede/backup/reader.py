@@ -138,10 +138,17 @@ def batches(numbers: Iterable[int]) -> Iterator[list[int]]:
 
 
 def portions(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
-    """The same chunks, so many at once as are put together in bounded memory: those without patches take none."""
-    chunks = sorted(wanted, key=lambda one: one.entry.frame)
-    plain, patched = [one for one in chunks if not one.patches], [one for one in chunks if one.patches]
-    if plain or patched:
-        yield plain + patched[:_PATCHED]
-    for at in range(_PATCHED, len(patched), _PATCHED):
-        yield patched[at : at + _PATCHED]
+    """The same chunks, so many at once as are put together in bounded memory: those without patches take none.
+
+    All that lie in one frame are in one portion, so that it is fetched once.
+    """
+    held: list[Wanted] = []
+    patched = 0
+    for one in sorted(wanted, key=lambda one: one.entry.frame):
+        if patched >= _PATCHED and one.entry.frame != held[-1].entry.frame:
+            yield held
+            held, patched = [], 0
+        held.append(one)
+        patched += bool(one.patches)
+    if held:
+        yield held

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from stampede.backup.fetching import Wanted, read_chunks
+from stampede.backup.fetching import Wanted, read_portions
 from stampede.backup.reader import SIDE_BY_SIDE, OpenBackup, batches, portions, wanted_chunk
 from stampede.backup.repository import Keys
 from stampede.backup.store import ObjectStore
@@ -124,6 +124,13 @@ def _write(opened: OpenBackup, partial: Path, progress: Progress) -> tuple[int, 
         with lock:
             holes[Range(one.chunk * CHUNK, min((one.chunk + 1) * CHUNK, size))] = damage
 
+    def wanted() -> Iterator[list[Wanted]]:
+        for batch in batches(opened.manifest.segments):
+            pieces = chunks_of(batch)
+            for at in range(0, len(pieces), SIDE_BY_SIDE):
+                yield from portions(chain.from_iterable(pieces[at : at + SIDE_BY_SIDE]))
+                _begin_writing_back(image)
+
     def chunks_of(batch: list[int]) -> list[list[Wanted]]:
         pieces: list[list[Wanted]] = []
         for number, table in sorted(opened.tables(batch).items()):
@@ -135,15 +142,16 @@ def _write(opened: OpenBackup, partial: Path, progress: Progress) -> tuple[int, 
 
     try:
         os.ftruncate(image, size)
-        for batch in batches(opened.manifest.segments):
-            pieces = chunks_of(batch)
-            for at in range(0, len(pieces), SIDE_BY_SIDE):
-                for portion in portions(chain.from_iterable(pieces[at : at + SIDE_BY_SIDE])):
-                    read_chunks(opened.fetcher, portion, deliver, harmed)
+        read_portions(opened.fetcher, wanted(), deliver, harmed)
         os.fsync(image)
     finally:
         os.close(image)
     return done, holes
+
+
+def _begin_writing_back(image: int) -> None:
+    """The disk writes while more is fetched, instead of all at the end; what is on it already leaves the page cache."""
+    os.posix_fadvise(image, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _require_space(folder: Path, needed: int) -> None:

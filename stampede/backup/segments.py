@@ -52,7 +52,7 @@ class _Waiting(NamedTuple):
     chunk: int
     mask: int
     name: bytes
-    content: bytes
+    content: bytes | memoryview
 
 
 class SegmentWriter:
@@ -69,6 +69,7 @@ class SegmentWriter:
         stop_if_cancelled: Callable[[], None],
     ) -> None:
         self._image, self._size, self._keys = image, size, keys
+        self.zeros = keys.name(_ZEROS)
         self._packs, self._adoption, self._harm = packs, adoption, harm
         self.stop_if_cancelled = stop_if_cancelled
 
@@ -82,16 +83,25 @@ class SegmentWriter:
     def harmed(self, frame: Frame) -> bool:
         return frame.pack in self._harm.packs or (frame.pack, frame.offset) in self._harm.frames
 
-    def read(self, segment: int, chunks: range) -> bytes:
+    def announce(self, segment: int, chunks: range) -> None:
+        """The disk may read these chunks already, while others are worked on."""
+        os.posix_fadvise(self._image, *_place(segment, chunks), os.POSIX_FADV_WILLNEED)
+
+    def forget(self, segment: int) -> None:
+        """The segment leaves the page cache, which is not for what is read once."""
+        os.posix_fadvise(self._image, *_place(segment, range(CHUNKS)), os.POSIX_FADV_DONTNEED)
+
+    def read(self, segment: int, chunks: range) -> memoryview:
         """Their content; zeros behind the end of the image."""
-        content = os.pread(self._image, len(chunks) * CHUNK, (segment * CHUNKS + chunks.start) * CHUNK)
-        return content.ljust(len(chunks) * CHUNK, b"\0")
+        start, length = _place(segment, chunks)
+        content = os.pread(self._image, length, start)
+        return memoryview(content if len(content) == length else content.ljust(length, b"\0"))
 
     @property
     def size(self) -> int:
         return self._size
 
-    def name(self, content: bytes) -> bytes:
+    def name(self, content: memoryview) -> bytes:
         return self._keys.name(content)
 
     def sent(self, segment: int) -> Sent:
@@ -118,12 +128,17 @@ class _Segment:
         for chunk in self._zeros_now(masks):
             if self._table.clear(chunk):
                 self._note_changed(CHUNK)
-        for run in runs(sorted(chunk for chunk, mask in masks.items() if mask), _CHUNKS_PER_FRAME):
+        reading = list(runs(sorted(chunk for chunk, mask in masks.items() if mask), _CHUNKS_PER_FRAME))
+        for run in reading:
+            if len(run) < _CHUNKS_PER_FRAME:  # the kernel sees by itself that the others follow each other
+                self._writer.announce(self._look.segment, run)
+        for run in reading:
             self._writer.stop_if_cancelled()
             content = self._writer.read(self._look.segment, run)
             self._tally.read_bytes += len(content)
             for number, chunk in enumerate(run):
                 self._take(chunk, masks[chunk], content[number * CHUNK : (number + 1) * CHUNK])
+        self._writer.forget(self._look.segment)
         self._send_parts()
         self._send_whole()
         self._tally.data_bytes += len(self._table.entries) * CHUNK
@@ -149,12 +164,12 @@ class _Segment:
         rest = [chunk for chunk in self._table.entries if chunk not in masks] if self._look.rest_is_zero else []
         return [*behind, *holes, *rest]
 
-    def _take(self, chunk: int, mask: int, content: bytes) -> None:
-        if content == _ZEROS:
+    def _take(self, chunk: int, mask: int, content: memoryview) -> None:
+        name, there = self._writer.name(content), self._table.entries.get(chunk)
+        if name == self._writer.zeros:
             if self._table.clear(chunk):
                 self._note_changed(CHUNK)
             return
-        name, there = self._writer.name(content), self._table.entries.get(chunk)
         if there is not None and there.name == name:
             return
         patched = self._table.patches.get(chunk, ())
@@ -163,7 +178,7 @@ class _Segment:
         else:
             self._take_part(chunk, mask, name, content)
 
-    def _take_whole(self, chunk: int, name: bytes, content: bytes) -> None:
+    def _take_whole(self, chunk: int, name: bytes, content: memoryview) -> None:
         self._note_changed(CHUNK)
         if (entry := self._in_store.entries.get((chunk, name))) is not None:
             self._table.patches.pop(chunk, None)
@@ -173,7 +188,7 @@ class _Segment:
         if len(self._whole) == _CHUNKS_PER_FRAME:
             self._send_whole()
 
-    def _take_part(self, chunk: int, mask: int, name: bytes, content: bytes) -> None:
+    def _take_part(self, chunk: int, mask: int, name: bytes, content: memoryview) -> None:
         self._note_changed(mask.bit_count() * BLOCK)
         if (patch := self._in_store.patches.get((chunk, mask, name))) is not None:
             self._lay_over(chunk, name, patch)
@@ -217,3 +232,8 @@ class _Segment:
         first = self._look.segment * CHUNKS
         pieces = [Piece(first + one.chunk, one.mask, one.name) for one in waiting]
         return self._writer.add(b"".join(one.content for one in waiting), kind, pieces)
+
+
+def _place(segment: int, chunks: range) -> tuple[int, int]:
+    """Where they begin in the image, and their length."""
+    return (segment * CHUNKS + chunks.start) * CHUNK, len(chunks) * CHUNK

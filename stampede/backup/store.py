@@ -78,7 +78,7 @@ class ObjectStore(Protocol):
         """The time by which locks are set: without a request, and right within minutes."""
         ...
 
-    def put(self, name: str, content: bytes | bytearray) -> None:
+    def put(self, name: str, content: bytes | bytearray | memoryview) -> None:
         """Afterwards the object has this content, whatever it had before."""
         ...
 

@@ -6,9 +6,10 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
-from stampede.backup.fetching import Fetcher, Wanted, read_chunks
+from stampede.backup.fetching import Fetcher, Wanted, Wish, wish
 from stampede.backup.log import Commit, Harm, Log, Snapshot, State, needed_sizes
 from stampede.backup.names import checkpoint_name, commit_name, pack_object, volume_folder
 from stampede.backup.packs import MANIFEST_KIND, TABLE_KIND
@@ -188,14 +189,7 @@ class _Check:
 
     def content(self, numbers: list[int]) -> None:
         """Every chunk of these segments has the content that was backed up, in every kept backup."""
-        total = len(numbers) * SEGMENT
-        for at in range(0, len(numbers), SIDE_BY_SIDE):
-            owners: dict[Wanted, set[int]] = {}
-            for number in numbers[at : at + SIDE_BY_SIDE]:
-                self._gather(number, owners)
-            for portion in portions(owners):
-                self._read(portion, owners)
-            self._progress(min(at + SIDE_BY_SIDE, len(numbers)) * SEGMENT, total)
+        self._fetcher.stream(self._wishes(numbers))
 
     def record(self, now: datetime, *, forget: bool) -> None:
         """Afterwards the log says what is damaged; what it said before is forgotten if everything was looked at."""
@@ -212,17 +206,29 @@ class _Check:
 
         self._log.publish(self._head, write, lambda other: None)
 
-    def _gather(self, number: int, owners: dict[Wanted, set[int]]) -> None:
-        """Afterwards `owners` has the chunks of this segment as any kept backup has them, each with those backups."""
+    def _wishes(self, numbers: list[int]) -> Iterator[Wish]:
+        for at in range(0, len(numbers), SIDE_BY_SIDE):
+            owners = self._owners(numbers[at : at + SIDE_BY_SIDE])
+            for portion in portions(owners):
+                yield wish(self._fetcher.keys, portion, self._note_right, partial(self._note_harmed, owners))
+            self._progress(min(at + SIDE_BY_SIDE, len(numbers)) * SEGMENT, len(numbers) * SEGMENT)
+
+    def _owners(self, numbers: list[int]) -> dict[Wanted, set[int]]:
+        """The chunks of these segments as any kept backup has them, each with those backups."""
         backups: dict[Frame, set[int]] = {}
+        segments: dict[Frame, int] = {}
         for seq, manifest in self._manifests.items():
-            if number in manifest.segments:
-                backups.setdefault(manifest.segments[number].table, set()).add(seq)
-        frames = list(backups)
+            for number in numbers:
+                if number in manifest.segments:
+                    frame = manifest.segments[number].table
+                    backups.setdefault(frame, set()).add(seq)
+                    segments[frame] = number
+        frames, owners = list(backups), dict[Wanted, set[int]]()
         for at in range(0, len(frames), _TABLES):
-            some = dict.fromkeys(frames[at : at + _TABLES], f"{TABLE_KIND} {number}")
+            some = {frame: f"{TABLE_KIND} {segments[frame]}" for frame in frames[at : at + _TABLES]}
             for frame, content in self._fetcher.all(some).items():
-                self._own(number, frame, decoded(content), backups[frame], owners)
+                self._own(segments[frame], frame, decoded(content), backups[frame], owners)
+        return owners
 
     def _own(
         self, number: int, frame: Frame, table: Table | Damaged, backups: set[int], owners: dict[Wanted, set[int]]
@@ -233,16 +239,13 @@ class _Check:
         for chunk in table.entries:
             owners.setdefault(wanted_chunk(table, number * CHUNKS, chunk), set()).update(backups)
 
-    def _read(self, portion: list[Wanted], owners: dict[Wanted, set[int]]) -> None:
-        def deliver(one: Wanted, chunk: memoryview) -> None:
-            with self._lock:
-                self.checked_bytes += len(chunk)
+    def _note_right(self, one: Wanted, chunk: memoryview) -> None:
+        with self._lock:
+            self.checked_bytes += len(chunk)
 
-        def harmed(one: Wanted, frame: Frame, damage: Damaged) -> None:
-            block = Range(one.chunk * CHUNK, (one.chunk + 1) * CHUNK)
-            self._find_frame(frame, damage.message, [block], owners[one])
-
-        read_chunks(self._fetcher, portion, deliver, harmed)
+    def _note_harmed(self, owners: dict[Wanted, set[int]], one: Wanted, frame: Frame, damage: Damaged) -> None:
+        block = Range(one.chunk * CHUNK, (one.chunk + 1) * CHUNK)
+        self._find_frame(frame, damage.message, [block], owners[one])
 
     def _using(self, seq: int, pack: str) -> list[Range]:
         """The segments of a backup that may need a pack."""

@@ -103,6 +103,33 @@ def resize(volume: Volume, size: Size, *, change: groups.Change) -> None:
         say(f"hint: say x-size: {size} of it in the stack file, too")
 
 
+@volume_app.command("adopt")
+@spread
+def adopt(
+    volume: Volume,
+    *,
+    size: Annotated[str | None, typer.Option("--size", help="How much it holds; default: what the file says.")] = None,
+    files: groups.StackFiles,
+    change: groups.Change,
+    yes: options.Yes = False,
+) -> None:
+    """Make a volume of Docker's own a managed one: copies its data, shows what stops, asks, keeps the original."""
+    from stampede.cli.asking import confirm
+    from stampede.cli.data_targets import one_volume
+    from stampede.cli.verbs import tell_plan
+    from stampede.client.volume_requests import AdoptVolume
+    from stampede.volumes.settings import parse_size
+
+    stack, key = one_volume(volume)
+    size_bytes = parse_size(size) if size else _size_in(files, stack, key)
+    with change.client() as client:
+        request = AdoptVolume(stack=stack, volume=key, size_bytes=size_bytes)
+        if not (yes or change.dry_run):
+            tell_plan(change.try_out(client, request))
+            confirm(f"Adopt {volume} this way?")
+        change.carry_out(client, request)
+
+
 @volume_app.command("rm")
 @spread
 def rm(volume: Volume, *, yes: options.Yes = False, answer: groups.Answer) -> None:
@@ -118,3 +145,14 @@ def rm(volume: Volume, *, yes: options.Yes = False, answer: groups.Answer) -> No
             confirm(f"Remove {volume}, its data and all its snapshots?")
         result_of(client, RemoveVolume(stack=stack, volume=key, requested_by=client.requested_by))
     print(json.dumps({"stack": stack, "removed": [volume]}, indent=2) if answer.as_json else f"{volume} is gone")
+
+
+def _size_in(files: groups.StackFiles, stack: str, key: str) -> int:
+    """What the stack file says the volume holds. Raises: BadInput when it is not a managed one there."""
+    from stampede.errors import BadInput
+
+    said = files.load().stack
+    volume = said.volumes.get(key) if said.name == stack else None
+    if volume is None or not volume.managed:
+        raise BadInput(f"the stack file here does not say how much {stack}/{key} holds", "--size 20G, or x-size in it")
+    return volume.size_bytes

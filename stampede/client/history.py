@@ -25,6 +25,8 @@ CHANGING_VERBS = (
     "adopt-stack",
     "restore-stack",
     "restore-volume",
+    "restore-backup",
+    "recover-stack",
     "resize-volume",
 )
 

@@ -129,6 +129,16 @@ class ResizeVolume(StackRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdoptVolume(StackRequest):
+    """A volume of Docker's own becomes a managed one, with its data."""
+
+    flow: ClassVar[str] = "adopt-volume"
+
+    volume: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RemoveVolume(OfStack):
     """A volume goes, with its data and snapshots."""
 

@@ -55,7 +55,7 @@ class FakeStore:
     def pass_time(self, span: timedelta) -> None:
         self.clock += span
 
-    def put(self, name: str, content: bytes | bytearray) -> None:
+    def put(self, name: str, content: bytes | bytearray | memoryview) -> None:
         self._begin("put", name, sent=len(content))
         with self._lock:
             self.objects[name] = (bytes(content), self.clock)

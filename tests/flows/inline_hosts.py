@@ -30,6 +30,7 @@ MODULES = (
     "rebuild_server",
     "volumes.hosts",
     "volumes.snapshots",
+    "volumes.shaping",
     "volumes.standstill",
     "volumes.restore_stack",
     "backups.backup_stack",

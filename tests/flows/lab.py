@@ -27,8 +27,7 @@ from stampede.planning.found import FoundInstance
 from stampede.stackfile import load_stack
 from stampede.tasks.stack_state import read_head
 from stampede.tasks.this_host import ThisHost
-from tests.fakes.volumes import FakeVolumePool
-from tests.flows.perils import Gate, PerilousDocker, PerilousHAProxy
+from tests.flows.perils import Gate, PerilousDocker, PerilousHAProxy, PerilousPool
 
 CLUSTER = "lab"
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
@@ -39,23 +38,19 @@ class Lab:
 
     def __init__(self, root: Path, hosts: tuple[str, ...] = ("h1",)) -> None:
         self.root, self.gate = root, Gate()
-        self.hosts: Mapping[str, ThisHost] = {
-            name: ThisHost(
-                name=name,
-                cluster=CLUSTER,
-                places=_places(root / name),
-                docker=PerilousDocker(self.gate),
-                haproxy=PerilousHAProxy(self.gate),
-                pool=FakeVolumePool(root / name / "pool", name),
-            )
-            for name in hosts
-        }
+        self.hosts: Mapping[str, ThisHost] = {name: _host(root, name, self.gate) for name in hosts}
 
     @property
     def docker(self) -> PerilousDocker:
         docker = self.hosts["h1"].docker
         assert isinstance(docker, PerilousDocker)
         return docker
+
+    @property
+    def pool(self) -> PerilousPool:
+        pool = self.hosts["h1"].pool
+        assert isinstance(pool, PerilousPool)
+        return pool
 
     @property
     def haproxy(self) -> PerilousHAProxy:
@@ -116,6 +111,18 @@ class Lab:
                 for name, host in self.hosts.items()
             },
         }
+
+
+def _host(root: Path, name: str, gate: Gate) -> ThisHost:
+    docker = PerilousDocker(gate)
+    return ThisHost(
+        name=name,
+        cluster=CLUSTER,
+        places=_places(root / name),
+        docker=docker,
+        haproxy=PerilousHAProxy(gate),
+        pool=PerilousPool(gate, docker, root / name / "pool", name),
+    )
 
 
 def document_of(stack: str, text: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from stampede.balancer.listeners import BalancedStack
-from stampede.errors import DaemonError, DaemonUnavailable
-from tests.fakes.docker import FakeDockerHost
+from stampede.errors import DaemonError, DaemonUnavailable, InUse
+from stampede.volumes.models import FoundManagedVolume, Snapshot, WantedVolume
+from tests.fakes.docker import FakeContainer, FakeDockerHost
 from tests.fakes.haproxy import FakeHAProxy
+from tests.fakes.volumes import FakeVolumePool
 
 
 class Killed(BaseException):
@@ -76,6 +80,56 @@ class PerilousDocker(FakeDockerHost):
     def effect(self, what: str) -> Iterator[None]:
         with self.gate.effect(what), super().effect(what):
             yield
+
+
+class PerilousPool(FakeVolumePool):
+    """The fake pool, behind the gate. A volume is in use while an instance of `docker` that mounts it runs."""
+
+    def __init__(self, gate: Gate, docker: FakeDockerHost, root: Path, host: str) -> None:
+        super().__init__(root, host)
+        self.gate, self._docker = gate, docker
+
+    def ensure_volume(self, wanted: WantedVolume) -> FoundManagedVolume:
+        if wanted.name in self.mounted:
+            return super().ensure_volume(wanted)
+        with self.gate.effect(f"make volume {wanted.name}"):
+            return super().ensure_volume(wanted)
+
+    def snapshot(self, volumes: Sequence[str], **how: Any) -> tuple[Snapshot, ...]:
+        with self.gate.effect(f"snapshot {', '.join(volumes)}"):
+            return super().snapshot(volumes, **how)
+
+    def remove_snapshot(self, volume: str, snapshot: str) -> bool:
+        with self.gate.effect(f"remove snapshot of {volume}"):
+            return super().remove_snapshot(volume, snapshot)
+
+    def clone(self, volume: str, snapshot: str, new: WantedVolume) -> FoundManagedVolume:
+        with self.gate.effect(f"clone {volume} to {new.name}"):
+            return super().clone(volume, snapshot, new)
+
+    def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
+        with self.gate.effect(f"put {volume} back"):
+            return super().restore(volume, snapshot, safety=safety)
+
+    def resize(self, volume: str, size_bytes: int) -> FoundManagedVolume:
+        with self.gate.effect(f"resize {volume}"):
+            self._refuse_busy(volume)  # as where the kernel grows only what is not in use
+            return super().resize(volume, size_bytes)
+
+    def remove_volume(self, volume: str) -> bool:
+        with self.gate.effect(f"remove volume {volume}"):
+            return super().remove_volume(volume)
+
+    def _refuse_busy(self, volume: str) -> None:
+        users = [
+            c.found.name for c in self._docker.by_name.values() if c.found.state == "running" and _binds(c, volume)
+        ]
+        if users:
+            raise InUse(f"{volume} is in use: {', '.join(users)}")
+
+
+def _binds(container: FakeContainer, volume: str) -> bool:
+    return any(mount.get("Source") == volume for mount in container.body["HostConfig"].get("Mounts") or ())
 
 
 class _Everyone(set[str]):

@@ -16,19 +16,25 @@ from pydantic import SecretStr
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import create_repository
 from stampede.backup.views import StackBackedUp
-from stampede.blocks.backups import Answer, Job
+from stampede.blocks.backups import Answer, Job, into_pool
 from stampede.blocks.backups import __main__ as process
+from stampede.blocks.documents import Documents
 from stampede.blocks.stores import StampedeStore, Stores
-from stampede.errors import Refused, StoreUnavailable
+from stampede.documents import head_name
+from stampede.errors import Foreign, Refused, StackLocked, StoreUnavailable
+from stampede.flows.backups import backup_stack as backup_stack_module
 from stampede.flows.backups.backup_stack import backup_stack
 from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
+from stampede.flows.backups.restore import recover_stack
+from stampede.planning.changes import Outcome
 from stampede.retention import Retention
 from stampede.tasks import backup_bases, backup_jobs, backups
-from stampede.volumes.labels import KEEP
+from stampede.volumes.labels import KEEP, KEY
 from tests.fakes.object_store import FakeStore
 from tests.fakes.volumes import FakeVolumePool
 from tests.flows.lab import Lab
 from tests.flows.perils import Killed
+from tests.flows.test_interruptions import kill_at_every_step
 
 STORE = "offsite"
 TEXT = """
@@ -111,10 +117,10 @@ async def site(lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         return process._do(job, cancelled)
 
     def image_of(pool: FakeVolumePool, volume: str, snapshot: str) -> Path:
-        """What the files of a snapshot come to as an image of 1 MiB."""
+        """What the files of a snapshot come to as an image of 16 MiB."""
         held = pool._kept(pool._snapshot(volume, snapshot))
         image = tmp_path / f"{volume}@{snapshot}"
-        image.write_bytes(b"".join(path.read_bytes() for path in sorted(held.glob("*"))).ljust(MIB, b"\0"))
+        image.write_bytes(b"".join(path.read_bytes() for path in sorted(held.glob("*"))).ljust(16 * MIB, b"\0"))
         return image
 
     def write_base(*words: Any) -> None:
@@ -127,7 +133,8 @@ async def site(lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         made.step("remove snapshot")
         return remove(pool, volume, snapshot)
 
-    monkeypatch.setattr(backup_jobs, "run_job", run_job)
+    for module in (backup_jobs, into_pool):
+        monkeypatch.setattr(module, "run_job", run_job)
     monkeypatch.setattr(process, "S3Store", lambda address, **how: store.view())
     monkeypatch.setattr(backups, "write_base", write_base)
     monkeypatch.setattr(FakeVolumePool, "snapshot_image", image_of)
@@ -211,6 +218,60 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again_and_one_that_sta
     site.peril = lambda at, what: None
     assert len((await site.back_up()).volumes) == 2
     assert site.kept_snapshots() == [1, 1]
+
+
+async def test_a_stack_is_recovered_whenever_its_recovery_was_killed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await up(site)
+    before = site.lab.world(site.stack)
+    await site.back_up()
+    with pytest.raises(Refused, match="is deployed here"):
+        await recover_stack(stack=site.stack, store=STORE)
+    await site.lab.remove(site.stack, volumes=True)
+    assert site.pool.volumes(site.stack) == ()
+    async with get_client() as client:  # as on a server that has never heard of it
+        await client.delete_variable_by_name(head_name(site.stack))
+        await Documents(client).delete_revision(site.stack, 1)
+
+    async def recover() -> Outcome:
+        done = await recover_stack(stack=site.stack, store=STORE)
+        assert [one.volume for one in done.volumes] == [f"{site.stack}/data", f"{site.stack}/files"]
+        return Outcome(stack=site.stack, revision=done.revision)
+
+    assert await kill_at_every_step(site.lab, recover) > 3
+    assert site.lab.world(site.stack) == before
+    assert [volume.labels[KEY] for volume in site.pool.volumes(site.stack)] == ["data", "files"]
+
+
+async def test_another_cluster_does_not_go_on_with_backups_of_a_volume_of_this_name(site: Site) -> None:
+    await up(site)
+    await site.back_up()
+    async with get_client() as client:
+        await Stores(client).update(STORE, origin="another")
+    with pytest.raises(Foreign, match="cluster lab backs up a volume of this name"):
+        await site.back_up()
+
+
+async def test_one_backup_of_a_stack_runs_at_a_time_and_keeps_no_deploy_waiting(site: Site) -> None:
+    await up(site)
+    began: list[str] = []
+    refused: list[str] = []
+
+    async def meanwhile(*words: Any, **more: Any) -> Any:
+        if not began:
+            began.append("the first of two volumes")
+            with pytest.raises(StackLocked, match="is being backed up") as second:
+                await backup_stack(stack=site.stack)
+            refused.append(str(second.value))
+            await site.lab.restart(site.stack)
+        return await thin(*words, **more)
+
+    thin = backups.let_earlier_go
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup_stack_module, "let_earlier_go", meanwhile)
+        await site.back_up()
+    assert "stampede cancel" in refused[0]
 
 
 async def test_a_store_whose_key_nobody_confirmed_gets_nothing(site: Site) -> None:

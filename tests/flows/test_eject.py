@@ -22,6 +22,7 @@ services:
   app:
     image: stampede-test/busybox:1
     container_name: {stack}-fixed
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
     volumes: ["/scratch", "data:/data"]
     secrets: [pw]
     ports: [{{target: 53, protocol: udp}}, "8080"]

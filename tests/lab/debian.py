@@ -38,3 +38,33 @@ def unpacked(package: str) -> Path:
         deb.unlink()
 
     return cached(f"package-{package}", make)
+
+
+def unpacked_from(suite: str, package: str, version: str) -> Path:
+    """The same for a package of another suite of Debian, in this version, from the mirror that this machine uses."""
+
+    def make(directory: Path) -> None:
+        lists = directory / "lists"
+        (lists / "partial").mkdir(parents=True)
+        sources = directory / "sources.list"
+        sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n")
+        apt = ["apt-get", "-qq", "-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+        apt += ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={directory}", "-o", "APT::Sandbox::User=root"]
+        run([*apt, "update"], timeout_s=300)
+        run([*apt, "download", f"{package}={version}"], cwd=directory, timeout_s=300)
+        (deb,) = directory.glob("*.deb")
+        run(["dpkg", "-x", deb, directory])
+        for used in (deb, sources, *directory.glob("*.bin")):
+            used.unlink()
+        shutil.rmtree(lists)
+
+    return cached(f"package-{package}-{version}", make)
+
+
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def _mirror() -> str:
+    """Where this machine gets Debian's packages from."""
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
+    return run(asked).out.split()[0]

@@ -61,6 +61,12 @@ class SeaweedFS:
         client.close()
         return name
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Afterwards it stores and gives back, also what it had before."""
         self.folder.mkdir(parents=True, exist_ok=True)

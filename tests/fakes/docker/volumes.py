@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stampede.errors import DaemonError, Foreign
+from stampede.planning import identity
 from stampede.planning.found import FoundVolume
 from stampede.stackfile.models import Volume
 
@@ -20,6 +21,7 @@ class FakeVolumes:
     def __init__(self, host: FakeDockerHost) -> None:
         self._host = host
         self._made: dict[str, tuple[str, str]] = {}
+        self._managed: set[str] = set()
         self._anonymous: set[str] = set()
         self.projects: dict[str, str] = {}
         self.root: Path | None = None
@@ -54,11 +56,12 @@ class FakeVolumes:
         if there is None:
             with self._host.effect(f"make volume {volume.name}"):
                 self._made[volume.name] = there = (cluster, stack)
+                self._managed |= {volume.name} if identity.MANAGED in volume.labels else set()
         if adopted and self.projects.get(volume.name) == stack:
             return FoundVolume(name=volume.name, stack=stack, adopted=True)
         if not volume.external and there != (cluster, stack):
             raise Foreign(f"a volume named {volume.name} exists already and is not of stack {stack}")
-        return FoundVolume(name=volume.name, stack=there[1])
+        return FoundVolume(name=volume.name, stack=there[1], managed=volume.name in self._managed)
 
     def remove_volume(self, name: str, *, cluster: str) -> None:
         self._host.answer()
@@ -71,11 +74,38 @@ class FakeVolumes:
             raise DaemonError(f"volume {name} is in use")
         with self._host.effect(f"remove volume {name}"):
             del self._made[name]
+            self._managed.discard(name)
 
-    def data_of(self, name: str) -> Path:
+    def users_of(self, name: str) -> tuple[str, ...]:
+        self._host.answer()
+        return tuple(
+            sorted(
+                container.found.name
+                for container in self._host.by_name.values()
+                if any(mount.get("Source") == name for mount in container.body["HostConfig"]["Mounts"])
+            )
+        )
+
+    def set_apart(self, name: str, original: str, *, cluster: str, stack: str) -> None:
+        data = self.data_of(name)
+        if data is None:
+            return
+        if self._made[name] != (cluster, stack) and self.projects.get(name) != stack:
+            raise Foreign(f"volume {name} is not of stack {stack}")
+        if users := self.users_of(name):
+            raise DaemonError(f"volume {name} is mounted by {', '.join(users)}")
+        self.ensure_volume(Volume(name=original), cluster=cluster, stack=stack)
+        kept = self.data_of(original)
+        assert kept is not None
+        with self._host.effect(f"move the data of {name}"):
+            data.rename(kept)
+        with self._host.effect(f"remove volume {name}"):
+            del self._made[name]
+
+    def data_of(self, name: str) -> Path | None:
         self._host.answer()
         if name not in self._made:
-            raise DaemonError(f"there is no volume {name}")
+            return None
         assert self.root is not None, "a test that looks at data says where it is"
         (self.root / name).mkdir(parents=True, exist_ok=True)
         return self.root / name
@@ -83,7 +113,9 @@ class FakeVolumes:
     def volumes(self, cluster: str, stack: str | None = None) -> tuple[FoundVolume, ...]:
         self._host.answer()
         ours = sorted((name, owner[1]) for name, owner in self._made.items() if owner[0] == cluster)
-        return tuple(FoundVolume(name=name, stack=of) for name, of in ours if stack in (None, of))
+        return tuple(
+            FoundVolume(name=name, stack=of, managed=name in self._managed) for name, of in ours if stack in (None, of)
+        )
 
     def others(self, cluster: str, stack: str | None) -> tuple[str, ...]:
         """Names of all that `volumes` leaves out."""

@@ -144,6 +144,9 @@ def test_a_lock_needs_a_bucket_that_locks(site: Site, seaweedfs: SeaweedFS, name
     assert site.told("store", "add", name, f"s3://{locking.bucket}/x", *at)["warnings"] == []
     held = client.get_object_retention(Bucket=locking.bucket, Key="x/repo")["Retention"]
     assert held.get("Mode") == "GOVERNANCE"
+    site.stampede("store", "check", name)
+    longer = client.get_object_retention(Bucket=locking.bucket, Key="x/repo")["Retention"]
+    assert longer["RetainUntilDate"] > held["RetainUntilDate"]
     client.close()
 
 

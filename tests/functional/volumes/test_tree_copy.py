@@ -99,3 +99,25 @@ def test_a_cancelled_copy_stops(source: Path, target: Path) -> None:
     stop.set()
     with pytest.raises(Cancelled):
         copy_tree(source, target, cancelled=stop)
+
+
+def test_the_first_pass_bears_files_that_come_and_go(source: Path, target: Path) -> None:
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            (source / "n.new").write_text("x" * 100)
+            (source / "n.new").rename(source / "n")
+            (source / "there").mkdir()
+            (source / "there").rmdir()
+
+    writer = threading.Thread(target=churn)
+    writer.start()
+    try:
+        for _ in range(50):
+            copy_tree(source, target)
+    finally:
+        ended.set()
+        writer.join()
+    copy_tree(source, target, changed_since=0.0)
+    assert listing(target) == listing(source)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import documentation
+from benchmarks.backups.content import Content
 from benchmarks.load import Load
 from benchmarks.measure import Contender, percentile, ratio, take_turns
 from benchmarks.results import Result, Target, of_turns
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.usage import use
+from stampede.errors import StampedeError
 
 
 def test_contenders_take_turns_and_are_cleared_away_each_time() -> None:
@@ -49,6 +53,24 @@ def test_a_target_says_met_or_by_how_much_it_was_missed() -> None:
     assert str(Target("x", 1.0, 1.15, "×")) == "x: 1 ×, target ≤ 1.15 ×: **met**"
     assert str(Target("x", 2.3, 1.15, "×")) == "x: 2.3 ×, target ≤ 1.15 ×: **missed** by 100 %"
     assert str(Target("failed", 3.0, 0.0, "requests")) == "failed: 3 requests, target ≤ 0 requests: **missed**"
+
+
+def test_a_target_may_ask_for_at_least_so_much() -> None:
+    assert str(Target("x", 4.0, 4.0, "×", at_least=True)) == "x: 4 ×, target ≥ 4 ×: **met**"
+    assert str(Target("x", 3.0, 4.0, "×", at_least=True)) == "x: 3 ×, target ≥ 4 ×: **missed** by 25 %"
+
+
+def test_the_same_content_is_made_each_time_and_differs_from_seed_to_seed() -> None:
+    assert Content(3).of(300_000) == Content(3).of(300_000)
+    assert Content(3).of(1000) != Content(4).of(1000)
+
+
+def test_what_a_process_costs_is_measured_to_its_end() -> None:
+    busy = "import sys, time; b = bytearray(50 << 20); b[::4096] = b[::4096]; print(sys.stdin.read()); time.sleep(0.3)"
+    used = use([sys.executable, "-c", busy], stdin="said")
+    assert (used.out.strip(), used.seconds > 0.3, used.memory_mib > 50) == ("said", True, True)
+    with pytest.raises(StampedeError, match="ended with 3"):
+        use([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_a_result_shows_each_contender_beside_ours() -> None:

@@ -54,7 +54,7 @@ def prefect() -> Iterator[FakePrefect]:
     """A server on which every verb has the same outcome, until a test says otherwise."""
     fake = FakePrefect()
     verbs = ("deploy-stack", "scale-service", "rollback-stack", "restart-service", "remove-stack", "adopt-stack")
-    for flow in (*verbs, "eject-stack"):
+    for flow in (*verbs, "eject-stack", "adopt-volume"):
         fake.play(flow, lambda parameters: OUTCOME)
     fake.play("plan-stack", lambda parameters: OUTCOME)
     with serve(fake):

@@ -254,6 +254,23 @@ def test_eject_shows_its_plan_and_asks_and_wants_a_whole_path_on_another_machine
     assert asked[0]["dry_run"] is True
 
 
+def test_volume_adopt_takes_the_size_from_the_file_and_asks(
+    prefect: FakePrefect, stampede: Stampede, folder: Path
+) -> None:
+    asked = keeping(prefect, "adopt-volume")
+    ended = stampede("volume", "adopt", "shop/data", "--yes")
+    assert ended.code == 2
+    assert "does not say how much shop/data holds" in ended.err
+    text = "name: shop\nservices: {a: {image: b, volumes: [data:/data]}}\nvolumes: {data: {x-size: 1G}}\n"
+    (folder / "compose.yaml").write_text(text)
+    assert stampede("volume", "adopt", "shop/data").code == 6
+    assert stampede("volume", "adopt", "shop/data", "--size", "2G", "--yes").code == 0
+    assert [(each["volume"], each["size_bytes"] >> 30, each.get("dry_run")) for each in asked] == [
+        ("data", 1, True),
+        ("data", 2, None),
+    ]
+
+
 def test_unlock_of_a_stack_that_is_not_locked_says_so(stampede: Stampede) -> None:
     assert "is not locked" in stampede("unlock").out
 
