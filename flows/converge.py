@@ -138,7 +138,7 @@ async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
 
 
 async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], doubt: Doubt) -> Plan:
-    """Pure planning on what was read, and on which stores there are. Raises: what is in its way, by obstacles.py, taken_ports.py, room.py."""
+    """Pure planning on what was read. Raises: what is in its way, by obstacles.py, taken_ports.py, room.py."""
     hosts = tuple(survey.found for survey in surveys.values())
     definition = wanted.definition if wanted else None
     found = [instance for host in hosts for instance in host.instances]

@@ -148,7 +148,7 @@ def _host_name(places: Places) -> str:
 
 
 def _before(places: Places) -> dict[str, str]:
-    """What the worker was last told. How its pool is to be holds until something else is said, an empty variable too."""
+    """What the worker was last told. How its pool is to be holds until something else is said, if only nothing."""
     try:
         return read_env(worker_env(places))
     except FileNotFoundError:

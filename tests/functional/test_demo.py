@@ -58,9 +58,9 @@ def test_demo_loses_neither_requests_nor_data_leaves_the_app_running_and_goes_wi
     assert LAST_RESULT in page
 
     run([ROOT / "scripts/demo", "--remove"], env=environment, timeout_s=REMOVE_TIMEOUT_S)
-    label = {"label": f"stampede.stack={environment['SHOP_NAME']}"}
-    assert not docker_client.containers.list(all=True, filters=label)
-    assert not docker_client.volumes.list(filters=label)
+    label = f"stampede.stack={environment['SHOP_NAME']}"
+    assert not docker_client.containers.list(all=True, filters={"label": label})
+    assert not docker_client.volumes.list(filters={"label": label})
     assert not places.pool_file.exists()
     assert not (places.state / "demo").exists()
     for gone in (url, f"http://127.0.0.1:{environment['S3_PORT']}/"):
