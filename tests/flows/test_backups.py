@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ from stampede.flows.volumes.snapshot_stack import snapshot_stack
 from stampede.locking import backups_of
 from stampede.planning.changes import Outcome
 from stampede.retention import Retention
-from stampede.tasks import backup_bases, backup_jobs, backups
+from stampede.tasks import backup_bases, backup_jobs, backups, fetching
 from stampede.tasks.last_backups import read_backups
 from stampede.tasks.locks import stack_lock
 from stampede.volumes.labels import FETCHED, KEEP, KEY
@@ -92,6 +93,7 @@ class Site:
         """A volume of the stack is no more, as if its disk had died."""
         name = self.called()[key]
         del self.pool._records[name], self.pool._snapshots[name]
+        shutil.rmtree(self.pool._data(name).parent)
 
     def called(self) -> dict[str, str]:
         """What the volumes are for Docker, by their keys."""
@@ -152,7 +154,7 @@ async def site(lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         made.step("remove snapshot")
         return remove(pool, volume, snapshot)
 
-    for module in (backup_jobs, into_pool):
+    for module in (backup_jobs, into_pool, fetching):
         monkeypatch.setattr(module, "run_job", run_job)
     monkeypatch.setattr(process, "S3Store", lambda address, **how: store.view())
     monkeypatch.setattr(backups, "write_base", write_base)
