@@ -105,7 +105,8 @@ class VolumePool(Protocol):
         """Afterwards the volume has the content of its snapshot, and is mounted. Its size stays what it is.
 
         What it held until then is kept as a snapshot, which is returned. `safety` is an id for that one, chosen
-        before, and with it twice is once. Raises: InUse while something uses the volume.
+        before, and with it twice is once. Raises: InUse while something uses the volume, Refused when the pool is too
+        full, DaemonError when the snapshot cannot be mended, OSError; then the volume is as it was.
         """
         ...
 

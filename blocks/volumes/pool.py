@@ -17,12 +17,12 @@ from stampede.blocks.volumes.arrivals import Arrival, settle_arrivals
 from stampede.blocks.volumes.freezing import thaw_all
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.images import Images
-from stampede.blocks.volumes.layout import Layout, RestoreUnderWay, claimed, move, persist, remove_tree, write
+from stampede.blocks.volumes.layout import Layout, claimed, move, persist, remove_tree, write
 from stampede.blocks.volumes.received import received
-from stampede.blocks.volumes.recovery import finish_restore, fit, settle
+from stampede.blocks.volumes.recovery import fit, settle
+from stampede.blocks.volumes.restoring import put_back
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
-from stampede.volumes.labels import REPLACED_BY
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -213,21 +213,9 @@ class ImagePool:
             self._layout.known_snapshot(volume, snapshot)
             taken = {one.id for one in self._layout.snapshots(volume)}
             if safety not in taken:
-                self._images.unmount(volume)
                 now = self._now()
-                keeping = Snapshot(
-                    id=safety or snapshot_id(now, taken),
-                    volume=volume,
-                    stack=record.stack,
-                    created=now,
-                    size_bytes=record.size_bytes,
-                    consistency="unmounted",
-                    together=(volume,),
-                    extents=self._ground.extents(self._layout.image(volume)),
-                    labels={REPLACED_BY: snapshot},
-                )
-                write(self._layout.restore(volume), RestoreUnderWay(snapshot=snapshot, safety=keeping))
-                safety = finish_restore(self._layout, self._ground, record).id
+                safety = safety or snapshot_id(now, taken)
+                put_back(self._layout, self._ground, self._images, record, snapshot, safety, now)
             self._images.mount(record)
             return self._layout.known_snapshot(volume, safety)
 
@@ -295,7 +283,7 @@ class ImagePool:
         if not self._ground.find():
             return ()
         found = []
-        thaw_all(self._images.place(one.name) for one in self._layout.records() if self._images.is_mounted(one.name))
+        thaw_all(Path(one.data).parent for one in self.volumes() if one.mounted)
         with self._changing():
             for record in self._layout.records():
                 trouble = ""

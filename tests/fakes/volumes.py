@@ -167,6 +167,8 @@ class FakeVolumePool:
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:
+            if self._status().pressure == "hard":
+                raise Refused(f"the pool is too full to restore {volume}")
             self._refuse_busy(volume)
             safety = safety or snapshot_id(self._now(), self._snapshots[volume])
             self.mounted.discard(volume)
