@@ -34,7 +34,14 @@ async def fetch_volume(view: BackupView, wanted: WantedVolume) -> VolumeRestored
     restored = await shown_while(
         f"restore of {view.name}",
         lambda tell, cancelled: restore_into_pool(
-            host.pool, wanted, store.access, view.name, view.backup, progress=tell, cancelled=cancelled
+            host.pool,
+            wanted,
+            store.access,
+            view.name,
+            view.backup,
+            data_bytes=view.data_bytes,
+            progress=tell,
+            cancelled=cancelled,
         ),
     )
     await in_thread(show_to_docker, host, restored.volume)
@@ -57,7 +64,7 @@ def _fetch(
 ) -> RestoreReport | None:
     if any(one.id == coming.id for one in host.pool.snapshots(coming.volume)):
         return None
-    with host.pool.receive_snapshot(coming) as image:
+    with host.pool.receive_snapshot(coming, data_bytes=view.data_bytes) as image:
         job = RestoreJob(
             access=access, volume=view.name, target=image, backup=view.backup, largest_bytes=coming.size_bytes
         )

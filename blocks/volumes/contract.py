@@ -51,6 +51,7 @@ class VolumePool(Protocol):
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
@@ -58,9 +59,9 @@ class VolumePool(Protocol):
         """Afterwards each volume has a snapshot of one and the same moment, with one id; all of them or none.
 
         One volume is not frozen unless asked for: its snapshot is what a power cut would leave. Several always are,
-        together, and are thawed whatever happens. `named` is an id chosen before (names.snapshot_id), and with it
-        twice is once. Raises: Refused when writers would wait longer than `budget_s`, or the pool is too full;
-        Transient when the freeze did not hold.
+        together, and are thawed whatever happens. `named` is an id chosen before (names.snapshot_id), `run` is who
+        takes it and becomes a label; with either of them twice is once. Raises: Refused when writers would wait longer
+        than `budget_s`, or the pool is too full; Transient when the freeze did not hold.
         """
         ...
 
@@ -83,21 +84,23 @@ class VolumePool(Protocol):
         """
         ...
 
-    def receive(self, new: WantedVolume) -> AbstractContextManager[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
         """A volume whose content comes from elsewhere, such as a backup: the path of an image to be written.
 
         It is a file of the volume's size without data; what is written has an ext4 with the directory `data`. After the
         context the volume is there and mounted; if it raises or is killed, nothing is. Other verbs go on meanwhile.
-        Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size; BadInput.
+        `data_bytes` is how much of it will not be zeros.
+        Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size, or would
+        need relief with `data_bytes` more in it; BadInput.
         """
         ...
 
-    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
         """A snapshot whose content comes from elsewhere, such as a backup: the path at which its image is to be put.
 
         After the context the volume has this snapshot; if it raises or is killed, it does not. Other verbs go on
-        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool is
-        too full for another one.
+        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool
+        would need relief with `data_bytes` more in it.
         """
         ...
 

@@ -23,6 +23,8 @@ from stampede.blocks.volumes.recovery import fit, settle
 from stampede.blocks.volumes.restoring import put_back
 from stampede.errors import BadInput, Foreign, Refused, StampedeError
 from stampede.places import Places
+from stampede.volumes.keeping import of_run
+from stampede.volumes.labels import RUN
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -33,7 +35,7 @@ from stampede.volumes.models import (
     WantedVolume,
 )
 from stampede.volumes.names import check_volume_name, snapshot_id
-from stampede.volumes.room import human, pressure, refuse_too_much, reserved, room, volume_size
+from stampede.volumes.room import human, pressure, refuse_filling, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S
 
 
@@ -89,13 +91,17 @@ class ImagePool:
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
     ) -> tuple[Snapshot, ...]:
         with self._changing():
             records = [self._layout.known(name) for name in sorted(set(volumes))]
-            taken = {one.id for record in records for one in self._layout.snapshots(record.name)}
+            there = [self._layout.snapshots(record.name) for record in records]
+            if run and (own := of_run(run, there)):
+                return own
+            taken = {one.id for of_volume in there for one in of_volume}
             if named and named in taken:
                 return tuple(self._layout.known_snapshot(record.name, named) for record in records)
             if self._status().pressure == "hard":
@@ -108,7 +114,7 @@ class ImagePool:
                 {one.name: self._images.place(one.name) for one in records if self._images.is_mounted(one.name)},
                 named=named or snapshot_id(now, taken),
                 now=now,
-                labels=labels or {},
+                labels={**(labels or {}), **({RUN: run} if run else {})},
                 freeze=freeze,
                 budget_s=budget_s,
             )
@@ -145,12 +151,13 @@ class ImagePool:
             return self._found(record)
 
     @contextmanager
-    def receive(self, new: WantedVolume) -> Iterator[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> Iterator[Path]:
         check_volume_name(new.name)
         size, making = volume_size(new.size_bytes), self._layout.making / new.name
         with self._changing(make=True):
             if self._layout.record(new.name):
                 raise Refused(f"there is a volume {new.name} already", "restore to another name")
+            self._refuse_filling(data_bytes, f"volume {new.name}")
             record = self._recorded(new, size)
             making.mkdir(mode=0o700)
             claim = claimed(making)
@@ -168,8 +175,8 @@ class ImagePool:
             remove_tree(making)
             os.close(claim)
 
-    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
-        return received(self._layout, coming, self._changing, lambda: self._status().pressure)
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
+        return received(self._layout, coming, self._changing, lambda what: self._refuse_filling(data_bytes, what))
 
     def begin_arrival(self, new: WantedVolume, source: str) -> Path:
         """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
@@ -349,6 +356,10 @@ class ImagePool:
             snapshots=len(self._layout.snapshots(record.name)),
             trouble=trouble or ("" if arriving.record else self._images.trouble(record)),
         )
+
+    def _refuse_filling(self, more: int, what: str) -> None:
+        size, used = self._ground.sizes()
+        refuse_filling(more, what, used, size)
 
     def _refuse_too_much(self, more: int, what: str) -> None:
         refuse_too_much(more, what, self._promisable(), self._promised(), self._settings)
