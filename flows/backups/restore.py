@@ -70,7 +70,7 @@ async def restore_backup(
         raise BadInput("--to names one new volume", "name the volume it comes from: stack/volume")
     if in_place:
         return await _in_place(stack, chosen, found, dry_run, wait_for_lock_s, requested_by, why)
-    taken = {key_of(one) for one in found.all}
+    taken = {key_of(one) for one in (*found.all, *found.arriving)}
     keys = {view.volume: to or free_key(view.volume, view.backup, taken) for view in chosen}
     plan = tuple(f"{view.name}@{view.backup} as {stack}/{keys[view.volume]}" for view in chosen)
     if dry_run:

@@ -139,6 +139,35 @@ class BackupsRestored(Frozen):
     dry_run: bool = False
 
 
+class VolumeArrived(Frozen):
+    """A volume all of which has come out of a backup. `finished` is false while something uses it, so that it cannot
+    become a volume like others yet."""
+
+    volume: str
+    from_volume: str
+    backup: int
+    created: datetime
+    host: str
+    size_bytes: int
+    finished: bool
+    duration_s: float
+
+
+class InstantlyRestored(Frozen):
+    """A volume that was used while it came out of a backup. `usable_s` passed until it could be.
+
+    `arrived` is None on a dry run, on which `plan` says what would be done.
+    """
+
+    stack: str
+    store: str
+    usable_s: float = 0.0
+    arrived: VolumeArrived | None = None
+    plan: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
 class FileEntry(Frozen):
     """What a backup has at a path, which is that from the volume's root on. `other` are devices, sockets and pipes."""
 

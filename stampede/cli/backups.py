@@ -95,6 +95,9 @@ def restore(
     to_dir: Annotated[
         str | None, typer.Option("--to-dir", metavar="DIR", help="With --path: to this folder of the host instead.")
     ] = None,
+    instant: Annotated[
+        bool, typer.Option("--instant", help="A new volume that can be used at once, while the rest of it is fetched.")
+    ] = False,
     stack: Annotated[
         bool, typer.Option("--stack", help="The whole stack, which is not here: its data, and it runs again.")
     ] = False,
@@ -103,16 +106,18 @@ def restore(
 ) -> None:
     """Restore to new volumes; or with --in-place to where it was, or with --stack an app that is not here any more."""
     from stampede.cli.asking import confirm
-    from stampede.cli.backup_tables import show_restored, tell_restore
+    from stampede.cli.backup_tables import show_instant, show_restored, tell_restore
     from stampede.cli.data_targets import chosen, one_volume
     from stampede.cli.file_tables import show_copied
-    from stampede.client.backup_requests import RecoverStack, RestoreBackup, RestoreFiles
+    from stampede.client.backup_requests import RecoverStack, RestoreBackup, RestoreFiles, RestoreInstantly
 
     until = _moment(before)
-    if stack and (in_place or to or backup or path or "/" in target):
+    if stack and (in_place or to or backup or path or instant or "/" in target):
         raise BadInput("--stack brings back a whole stack", "with --store and --before only")
     if (path and (in_place or to)) or (to_dir and not path):
         raise BadInput("--path copies single files", "with --to-dir, or to a new folder of the volume")
+    if instant and (in_place or path):
+        raise BadInput("--instant makes a new volume", "with --to, --backup, --before and --store only")
     with change.client() as client:
         if path:
             name, volume = one_volume(target)
@@ -120,6 +125,11 @@ def restore(
                 stack=name, volume=volume, paths=path, store=store, backup=backup, until=until, to_dir=to_dir
             )
             change.ask(client, files, show_copied)
+            return
+        if instant:
+            name, volume = one_volume(target)
+            at_once = RestoreInstantly(stack=name, volume=volume, store=store, backup=backup, until=until, to=to)
+            change.ask(client, at_once, show_instant)
             return
         which = chosen(client, target)
         if stack:

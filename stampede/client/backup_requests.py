@@ -120,6 +120,22 @@ class RestoreFiles(OfStack):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestoreInstantly(OfStack):
+    """A new volume that is used while it comes out of a backup."""
+
+    flow: ClassVar[str] = "restore-instantly"
+
+    volume: str
+    store: str | None = None
+    backup: int | None = None
+    until: str | None = None
+    to: str | None = None
+    dry_run: bool | None = None
+    requested_by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrillRestore(OfStack):
     """The newest backups are restored to scratch volumes, and the app runs on them where nothing gets out."""
 
