@@ -173,7 +173,7 @@ class FakeVolumePool:
     def begin_arrival(self, new: WantedVolume, source: str) -> Path:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
-        folder = self._root / "arriving" / new.name
+        self._made, folder = True, self._root / "arriving" / new.name
         if new.name not in self._arriving:
             self._add(new, size)
             self._arriving[new.name] = source
