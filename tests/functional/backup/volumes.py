@@ -37,7 +37,7 @@ def made_access(address: S3Address) -> RepositoryAccess:
 
 
 def pack_of_files_only(access: RepositoryAccess, image: Path, volume: str = VOLUME) -> str:
-    """An object of the volume's backup that has nothing but files: no tables, and no blocks of the file system, which can be compressed."""
+    """An object that has nothing but files: no tables, and no blocks of the file system, which can be compressed."""
     store = S3Store(access.address)
     opened = OpenBackup(store, _keys(access), volume)
     chunks = defaultdict[str, list[int]](list)
