@@ -1,4 +1,5 @@
-"""What nobody needs any more goes by itself: images of revisions that are not kept, build cache, used candidates.
+"""What nobody needs any more goes by itself: images of revisions that are not kept, build cache, used candidates, room
+of deleted files in managed volumes.
 
 An image goes only when two looks, an hour or more apart, found it unneeded: between resolving its images and storing
 its revision a deploy's images are needed by nothing that could be looked up.
@@ -17,6 +18,7 @@ from prefect.logging import get_logger
 
 from stampede.containers.image_names import kept_stack, kept_tag
 from stampede.documents import CANDIDATE_TYPE, REVISION_TYPE, Revision
+from stampede.errors import StampedeError
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
 
@@ -34,6 +36,7 @@ async def keep_house() -> None:
         unneeded = await prune_images(unneeded)
         await prune_build_cache()
         await remove_used_candidates(datetime.now(UTC))
+        await trim_volumes()
 
 
 async def prune_images(unneeded_before: Collection[str]) -> frozenset[str]:
@@ -59,6 +62,21 @@ async def prune_build_cache() -> int:
     freed = await in_thread(this_host().docker.images.prune_cache, CACHE_KEPT_S)
     if freed:
         _log.info("freed %.0f MB of build cache that no build used for two weeks", freed / 1e6)
+    return freed
+
+
+async def trim_volumes() -> int:
+    """Afterwards room of files that were deleted in managed volumes is the pool's again, and is not backed up any more.
+
+    Returns how many bytes that may be. A volume that cannot be trimmed now is trimmed the next time.
+    """
+    pool, freed = this_host().pool, 0
+    for volume in await in_thread(pool.volumes):
+        if volume.mounted and not volume.trouble:
+            try:
+                freed += await in_thread(pool.trim, volume.name)
+            except (StampedeError, OSError) as error:
+                _log.warning("volume %s was not trimmed: %s", volume.name, error)
     return freed
 
 

@@ -42,6 +42,7 @@ from stampede.flows.volumes.adopt_volume import (
 )
 from stampede.flows.volumes.hosts import survey_volumes
 from stampede.flows.volumes.looking import list_snapshots, list_volumes
+from stampede.flows.volumes.remaking import compact_on_host, compact_volume, resize_on_host, resize_volume
 from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume
 from stampede.flows.volumes.shaping import (
     clone_on_host,
@@ -51,8 +52,6 @@ from stampede.flows.volumes.shaping import (
     remove_on_host,
     remove_snapshot,
     remove_volume,
-    resize_on_host,
-    resize_volume,
 )
 from stampede.flows.volumes.snapshot_stack import snapshot_stack, snapshot_volume
 from stampede.flows.volumes.snapshots import snapshot_on_host, thin_out_on_host
@@ -86,6 +85,7 @@ VERBS: tuple[Flow[..., Any], ...] = (
     create_volume,
     clone_volume,
     resize_volume,
+    compact_volume,
     remove_volume,
     list_snapshots,
     snapshot_stack,
@@ -104,6 +104,7 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     make_on_host,
     clone_on_host,
     resize_on_host,
+    compact_on_host,
     remove_on_host,
     snapshot_on_host,
     thin_out_on_host,

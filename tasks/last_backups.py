@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Literal
 
-from prefect.logging import get_logger
 from pydantic import TypeAdapter
 
 from stampede.control_plane.services import write_private
 from stampede.frozen import Frozen
 from stampede.places import Places
-from stampede.tasks.this_host import this_host
 
 FILE = "last-backups.json"
 Proof = Literal["backup", "verify", "drill"]
@@ -87,30 +82,6 @@ def note_backup(
             data_age_s=data_age_s if succeeded else before and before.data_age_s,
         )
         _write(places, (*known.values(), latest))
-
-
-@asynccontextmanager
-async def noted(stack: str, volumes: Sequence[str], proof: Proof) -> AsyncIterator[dict[str, Any]]:
-    """How what happens inside ends is noted for each of the volumes; what is put into the mapping, when it ends well.
-
-    A cancellation is not: it says nothing of the volumes.
-    """
-    began, facts = time.time(), dict[str, Any]()
-    try:
-        yield facts
-    except Exception:
-        _note_all(stack, volumes, proof, began, succeeded=False)
-        raise
-    _note_all(stack, volumes, proof, began, succeeded=True, **facts)
-
-
-def _note_all(stack: str, volumes: Sequence[str], proof: Proof, began: float, **how: Any) -> None:
-    ended, places = time.time(), this_host().places
-    try:
-        for volume in volumes:
-            note_backup(places, stack, volume, proof=proof, ended=ended, duration_s=round(ended - began, 3), **how)
-    except OSError as error:  # a full disk must not hide how it ended
-        get_logger("stampede.backups").warning("metrics do not know how the %s of %s went: %s", proof, stack, error)
 
 
 def forget_backups(places: Places, stack: str, volume: str | None = None) -> None:

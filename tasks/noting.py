@@ -1,4 +1,4 @@
-"""How the backup or verification of a volume went, noted for the metrics of this host, whatever happens."""
+"""How the backup, verification or drill of a volume went, noted for the metrics of this host, whatever happens."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Note:
     good: bool = True
     stored_bytes: int | None = None
     logical_bytes: int | None = None
+    data_age_s: float | None = None
 
 
 @asynccontextmanager
@@ -47,6 +48,7 @@ def _note(stack: str, key: str, proof: Proof, began: float, note: Note) -> None:
             duration_s=round(ended - began, 3),
             stored_bytes=note.stored_bytes,
             logical_bytes=note.logical_bytes,
+            data_age_s=note.data_age_s,
         )
     except OSError as error:  # a full disk must not hide how the backup itself ended
         get_logger("stampede.backups").warning("metrics do not know how %s of %s/%s went: %s", proof, stack, key, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from prefect import flow
@@ -29,10 +30,10 @@ from stampede.tasks.files import ensure_files, remove_files
 from stampede.tasks.health import wait_until_healthy
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.images import missing_images
-from stampede.tasks.last_backups import noted
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.networks import AddressBook, ensure_network, remove_network
+from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_host
 from stampede.tasks.reading import read_found
 from stampede.tasks.schedules import is_overdue
@@ -66,11 +67,13 @@ async def drill_restore(
         stack_lock(drill_of(stack), who=requested_by, why=why or "drill") as lock,
     ):
         views = picked(await backups_in(stack, volumes, store), stack, volumes, None, None)
-        async with noted(stack, [view.volume for view in views], "drill") as facts:
+        async with AsyncExitStack() as notes:
+            about = [await notes.enter_async_context(noted(stack, view.volume, "drill")) for view in views]
             host = await _host_for(views)
             mandate = Mandate(stack=scratch_name(stack), fence=lock.fence, run=str(flow_run.id or ""))
             report = await on_host(host, drill_on_host, step="drill", stack=stack, views=list(views), mandate=mandate)
-            facts |= {"data_age_s": report.data_age_s}
+            for note in about:
+                note.data_age_s = report.data_age_s
         await publish_drill(report)
         payload |= report.model_dump(mode="json", include={"volumes", "recovery_s", "data_age_s", "verified_bytes"})
     return report

@@ -1,26 +1,20 @@
-"""Volumes as a whole: made, cloned, resized, removed; and single snapshots removed."""
+"""Volumes as a whole: made, cloned, removed; and single snapshots removed."""
 
 from __future__ import annotations
 
 from prefect import flow
-from prefect.runtime import flow_run
 
-from stampede.errors import BadInput, InUse, Refused, UnknownName
-from stampede.flows.converge import Request
+from stampede.errors import BadInput, Refused, UnknownName
 from stampede.flows.volumes.hosts import volumes_of
 from stampede.flows.volumes.restore_stack import running_revision
 from stampede.flows.volumes.snapshots import let_go, take
-from stampede.flows.volumes.standstill import while_stopped
-from stampede.planning.changes import Action, Change, Outcome
 from stampede.planning.volume_users import services_on
-from stampede.tasks.events import announcement
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_host
 from stampede.tasks.pool import clone_volume as clone_here
 from stampede.tasks.pool import make_volume as make_here
-from stampede.tasks.pool import resize_volume as resize_here
 from stampede.tasks.volumes import remove_volume as remove_here
 from stampede.volumes.labels import KEEP, KEY, TAKEN_BY
 from stampede.volumes.models import FoundManagedVolume, WantedVolume
@@ -38,12 +32,6 @@ async def make_on_host(wanted: WantedVolume) -> FoundManagedVolume:
 async def clone_on_host(volume: str, snapshot: str, new: WantedVolume) -> FoundManagedVolume:
     """Afterwards this host has `new`, with the content of the snapshot."""
     return await clone_here(volume, snapshot, new)
-
-
-@flow(name="resize-on-host", persist_result=True)
-async def resize_on_host(volume: str, size_bytes: int, mandate: Mandate) -> FoundManagedVolume:
-    """Afterwards this volume of this host has that size."""
-    return await resize_here(mandate, volume, size_bytes)
 
 
 @flow(name="remove-on-host", persist_result=True)
@@ -94,45 +82,6 @@ async def clone_volume(
     if not snapshot:
         await let_go(found, [Dropped(volume=origin.name, snapshot=source, reason="it was for the clone")])
     return view_of(made)
-
-
-@flow(name="resize-volume", flow_run_name="resize {stack}/{volume}", persist_result=True)
-async def resize_volume(
-    stack: str,
-    volume: str,
-    size_bytes: int,
-    dry_run: bool = False,
-    wait_for_lock_s: float = 0.0,
-    requested_by: str = "",
-    why: str = "",
-) -> Outcome:
-    """Afterwards the volume has this size. Where the kernel grows only what nothing uses, its instances stop for it.
-
-    Raises: UnknownName, Refused when it would shrink or the pool cannot promise that much, StackLocked.
-    """
-    async with (
-        stack_lock(stack, who=requested_by, why=why or "resize", wait_s=wait_for_lock_s) as lock,
-        announcement(stack, by=requested_by, why=why),
-    ):
-        one = (await volumes_of(stack)).one(volume)
-        line = Change(action=Action.UPDATE, kind="volume", name=f"{stack}/{volume}", host=one.host, reason="resize")
-        mandate = Mandate(stack=stack, fence=lock.fence, run=str(flow_run.id or ""))
-        done = Outcome(stack=stack, revision=None, changes=(line,), dry_run=dry_run)
-        if dry_run:
-            return done
-
-        async def work(mandate: Mandate, step: str = "resize") -> None:
-            await on_host(one.host, resize_on_host, step=step, volume=one.name, size_bytes=size_bytes, mandate=mandate)
-
-        try:
-            await work(mandate, "resize while it is used")
-        except InUse:
-            running = await running_revision(stack)
-            why = why or "resize"
-            request = Request(stack=stack, fence=lock.fence, draft=None, revision=running, why=why, going_back=True)
-            outcome = await while_stopped(request, running, [one], work)
-            return outcome.model_copy(update={"changes": (line, *outcome.changes)})
-    return done
 
 
 @flow(name="remove-volume", flow_run_name="remove {stack}/{volume}", persist_result=True)

@@ -130,6 +130,21 @@ def adopt(
         change.carry_out(client, request)
 
 
+@volume_app.command("compact")
+@spread
+def compact(volume: Volume, *, change: groups.Change, yes: options.Yes = False) -> None:
+    """Lay its image out anew, so that snapshots of it are quick again. What uses it stops meanwhile."""
+    from stampede.cli.asking import confirm
+    from stampede.cli.data_targets import one_volume
+    from stampede.client.volume_requests import CompactVolume
+
+    stack, key = one_volume(volume)
+    with change.client() as client:
+        if not (yes or change.dry_run):
+            confirm(f"Compact {volume}? What uses it stops until all of it has been copied.")
+        change.carry_out(client, CompactVolume(stack=stack, volume=key))
+
+
 @volume_app.command("rm")
 @spread
 def rm(volume: Volume, *, yes: options.Yes = False, answer: groups.Answer) -> None:

@@ -28,6 +28,7 @@ CHANGING_VERBS = (
     "restore-backup",
     "recover-stack",
     "resize-volume",
+    "compact-volume",
 )
 
 

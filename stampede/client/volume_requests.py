@@ -139,6 +139,15 @@ class AdoptVolume(StackRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompactVolume(StackRequest):
+    """Its image in few extents."""
+
+    flow: ClassVar[str] = "compact-volume"
+
+    volume: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RemoveVolume(OfStack):
     """A volume goes, with its data and snapshots."""
 

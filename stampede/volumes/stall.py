@@ -24,5 +24,5 @@ def refuse_long_stall(volume: str, extents: int, budget_s: float = BUDGET_S) -> 
         raise Refused(
             f"a snapshot of {volume} would stop its writers for about {predicted:.1f} s ({extents} extents),"
             f" and {budget_s:g} s are allowed",
-            "allow more for this snapshot, or compact the volume while nothing uses it",
+            "--allow-stall allows more for this snapshot; `stampede volume compact` mends it, and stops what uses it",
         )

@@ -31,6 +31,7 @@ MODULES = (
     "volumes.hosts",
     "volumes.snapshots",
     "volumes.shaping",
+    "volumes.remaking",
     "volumes.standstill",
     "volumes.restore_stack",
     "backups.backup_stack",

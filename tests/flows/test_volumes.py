@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from stampede.errors import InUse, Refused, UnknownName
+from stampede.flows.volumes.remaking import compact_volume, resize_volume
 from stampede.flows.volumes.restore_stack import restore_stack
-from stampede.flows.volumes.shaping import clone_volume, create_volume, remove_volume, resize_volume
+from stampede.flows.volumes.shaping import clone_volume, create_volume, remove_volume
 from stampede.flows.volumes.snapshot_stack import snapshot_stack
 from stampede.volumes.labels import TAKEN_BY
 from stampede.volumes.views import SnapshotsTaken
@@ -198,6 +199,17 @@ async def test_a_volume_grows_while_its_instance_stops_where_that_has_to_be(lab:
     with pytest.raises(Refused, match="does not shrink"):
         await resize_volume(stack=stack, volume="data", size_bytes=32 * MIB)
     assert len(lab.running(stack, "db")) == 1
+
+
+async def test_a_volume_is_compacted_while_its_instance_stops(lab: Lab, stack: str) -> None:
+    await lab.deploy(stack, app())
+    name = f"{stack}_data"
+    lab.pool.extents[name] = 100_000
+    with pytest.raises(Refused, match="`stampede volume compact` mends it"):
+        await snapshot_stack(stack=stack)
+    await compact_volume(stack=stack, volume="data")
+    assert len(lab.running(stack, "db")) == 1
+    await snapshot_stack(stack=stack)
 
 
 async def test_a_volume_that_is_used_is_not_removed_and_one_of_its_own_is(lab: Lab, stack: str) -> None:

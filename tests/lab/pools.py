@@ -41,6 +41,13 @@ def mount_reflink_disk(places: Places) -> None:
     run(["mount", "-o", "loop", disk, places.pool])
 
 
+def remove_volumes(places: Places, stack: str) -> None:
+    """Afterwards the pool of an installation has no volume of this stack, which nothing uses any more."""
+    pool = ImagePool(places, "h1")
+    for volume in pool.volumes(stack):
+        pool.remove_volume(volume.name)
+
+
 def clean_up(places: Places) -> None:
     """Afterwards nothing below the state directory is frozen, mounted or protected from being removed."""
     own = [one.path for one in mounts.mounts() if one.path.is_relative_to(places.state)]

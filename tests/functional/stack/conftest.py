@@ -11,11 +11,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from stampede.planning.identity import CLUSTER
+from stampede.planning.identity import CLUSTER, STACK
 from tests.conftest import pick_port, remove_labelled, unmount_below
 from tests.lab.images import ensure_busybox
 from tests.lab.installation import Installation
-from tests.lab.pools import clean_up
+from tests.lab.pools import clean_up, remove_volumes
 from tests.lab.stacks import LabStack
 
 
@@ -53,6 +53,8 @@ def stack(installation: Installation, stack_name: str, docker_client: docker.Doc
     installation.until_healthy()
     if installation.lock_of(stack_name):
         installation.run("unlock", "-p", stack_name, "--yes")
+    remove_labelled(docker_client, f"{STACK}={stack_name}")
+    remove_volumes(installation.places, stack_name)
     for image in docker_client.images.list(filters={"reference": f"stampede.local/{stack_name}/*"}):
         for tag in image.tags:
             if tag.startswith(f"stampede.local/{stack_name}/"):
