@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from prefect import task
+from prefect import get_run_logger, task
 
 from stampede.backup.views import BackupView, VolumeArrived
 from stampede.blocks.backups import RepositoryAccess
@@ -83,6 +83,7 @@ class _Bringing:
     def to_the_end(self, tell: Callable[[int, int], None], cancelled: threading.Event) -> FoundManagedVolume:
         """The volume, all of which is here. Raises: Cancelled."""
         found: FoundManagedVolume | None = None
+        log, told = get_run_logger(), ""
         while True:
             if found is None or not found.mounted:  # also when who brought it has died
                 found = self.usable()
@@ -90,6 +91,9 @@ class _Bringing:
                 return found
             if found.arriving == 1.0:
                 return self._finished(found)
+            if found.trouble != told:
+                told = found.trouble
+                log.warning("%s: %s", found.name, told or "it goes on")
             tell(int(found.arriving * found.size_bytes), found.size_bytes)
             if cancelled.wait(_LOOKED_EVERY_S):
                 with suppress(InUse):  # whoever uses it goes on, and so does what brings it

@@ -27,6 +27,7 @@ from stampede.volumes.models import VolumeRecord
 
 COMPLETE = "image.complete"
 _GONE_WITHIN_S = 20.0
+_NOT_ALL = 0.99
 
 
 class Origin(Frozen):
@@ -46,11 +47,6 @@ class Progress(Frozen):
     kind: str = ""
     trouble: str = ""
     hint: str = ""
-
-    @property
-    def share(self) -> float:
-        """Between 0 and 1."""
-        return 1.0 if self.complete else self.done_bytes / self.of_bytes if self.of_bytes else 0.0
 
 
 def arrival_progress(folder: Path) -> Progress | None:
@@ -78,9 +74,11 @@ class Arrival:
 
     @property
     def share(self) -> float:
-        """How much of it is here, between 0 and 1."""
-        found = arrival_progress(self.folder)
-        return 1.0 if self.complete.exists() else found.share if found else 0.0
+        """How much of it is here, between 0 and 1; 1 only when nothing is missing."""
+        if self.complete.exists():
+            return 1.0
+        found = arrival_progress(self.folder)  # what could not be had counts as done there
+        return min(found.done_bytes / found.of_bytes, _NOT_ALL) if found and found.of_bytes else 0.0
 
     @property
     def trouble(self) -> str:
