@@ -75,17 +75,13 @@ class _Bringing:
             self._pool.mount(before.name)
         else:
             ensure_arriving(self._pool, self._wanted, self._access, self._view.name, self._view.backup)
-        found = self._found()
-        if found is None:
-            raise UnknownName(f"volume {self._wanted.name} was removed while it was restored", "restore it again")
-        return found
+        return self._still_there()
 
     def to_the_end(self, tell: Callable[[int, int], None], cancelled: threading.Event) -> FoundManagedVolume:
         """The volume, all of which is here. Raises: Cancelled."""
-        found: FoundManagedVolume | None = None
-        log, told = get_run_logger(), ""
+        found, log, told = self.usable(), get_run_logger(), ""
         while True:
-            if found is None or not found.mounted:  # also when who brought it has died
+            if not found.mounted:  # who brought it has died
                 found = self.usable()
             if found.arriving is None:
                 return found
@@ -99,13 +95,20 @@ class _Bringing:
                 with suppress(InUse):  # whoever uses it goes on, and so does what brings it
                     self._pool.drop_arrival(self._wanted.name)
                 raise Cancelled(f"the restore of {self._wanted.name} was cancelled")
-            found = self._found()
+            found = self._still_there()
 
     def _finished(self, found: FoundManagedVolume) -> FoundManagedVolume:
         try:
             return self._pool.finish_arrival(found.name)
         except InUse:
             return found
+
+    def _still_there(self) -> FoundManagedVolume:
+        """The volume. Raises: UnknownName when somebody has removed it."""
+        found = self._found()
+        if found is None:
+            raise UnknownName(f"volume {self._wanted.name} was removed while it was restored", "restore it again")
+        return found
 
     def _found(self) -> FoundManagedVolume | None:
         stack = self._wanted.stack
