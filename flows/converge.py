@@ -23,6 +23,7 @@ from stampede.planning.room import refuse_full_networks
 from stampede.planning.slots import Doubt
 from stampede.planning.taken_ports import refuse_taken_ports
 from stampede.planning.update_order import on_the_way_back
+from stampede.stackfile.models import Stack
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.events import announced
 from stampede.tasks.hosts import schedulable_hosts
@@ -36,13 +37,15 @@ from stampede.tasks.stack_state import (
     record_wanted,
     revisions_of,
 )
+from stampede.tasks.stores import known_stores
 
 
 @dataclass(frozen=True)
 class Request:
     """What a verb asks for: a `draft`, an existing `revision`, or neither, which means that the stack shall go.
 
-    `going_back` makes rollback_config count instead of update_config; `with_data` says that the data goes along.
+    `going_back` makes rollback_config count instead of update_config; `with_data` says that the data goes along,
+    so that what served before must not be started on it by itself. `skip_snapshot` leaves out `before_deploy`.
     """
 
     stack: str
@@ -58,6 +61,7 @@ class Request:
     dry_run: bool = False
     going_back: bool = False
     with_data: bool = False
+    skip_snapshot: bool = False
 
 
 @announced
@@ -78,7 +82,7 @@ async def converge_quietly(request: Request) -> Outcome:
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
-    if wanted and not plan.is_empty and not request.with_data:
+    if wanted and not plan.is_empty and not (request.with_data or request.skip_snapshot):
         await snapshot_before_deploy(wanted)
     await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
@@ -156,6 +160,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
             revisions={number: revision.definition for number, revision in before.items()},
             demands=request.demands,
             doubt=doubt,
+            stores=await _stores_for(definition),
         )
     )
     if definition:
@@ -163,6 +168,12 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
         refuse_full_networks(plan, definition, instances, hosts)
         refuse_missing_images(plan, {host: survey.missing for host, survey in surveys.items()})
     return plan
+
+
+async def _stores_for(definition: Stack | None) -> frozenset[str]:
+    """The stores that are ready, if the stack needs any."""
+    needed = definition and any(volume.backups for volume in definition.volumes.values())
+    return frozenset(await known_stores()) if needed else frozenset()
 
 
 async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], plan: Plan) -> None:
@@ -186,7 +197,7 @@ async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: 
         raise
     except UpdateFailed as failure:
         head = await read_head(request.stack)
-        if not head.serving or wanted is None or head.serving == wanted.number:
+        if not head.serving or wanted is None or head.serving == wanted.number or request.with_data:
             raise
         await go_back(request, head.serving)
         raise UpdateFailed(f"{failure.message}; back at revision {head.serving}", failure.hint) from failure
