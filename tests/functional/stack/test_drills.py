@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -33,28 +35,50 @@ def offsite(installation: Installation, seaweedfs: SeaweedFS) -> Iterator[str]:
 
 
 @contextmanager
-def listener() -> Iterator[tuple[int, list[bytes]]]:
-    """A port of every address of this host, and what arrives there."""
+def accepting(server: socket.socket) -> Iterator[list[bytes]]:
+    """What arrives at a socket that listens, until the context ends."""
     arrived: list[bytes] = []
-    with socket.create_server(("0.0.0.0", 0)) as server:
+    over = threading.Event()
+
+    def accept() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(5)
+                arrived.append(connection.recv(100))
+
+    with server:
         server.settimeout(0.2)
-        over = threading.Event()
-
-        def accept() -> None:
-            while not over.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection:
-                    connection.settimeout(5)
-                    arrived.append(connection.recv(100))
-
         thread = threading.Thread(target=accept)
         thread.start()
-        yield server.getsockname()[1], arrived
+        yield arrived
         over.set()
         thread.join()
+
+
+@contextmanager
+def listener() -> Iterator[tuple[int, list[bytes]]]:
+    """A port of every address of this host, and what arrives there."""
+    server = socket.create_server(("0.0.0.0", 0))
+    port = int(server.getsockname()[1])
+    with accepting(server) as arrived:
+        yield port, arrived
+
+
+@contextmanager
+def socket_file() -> Iterator[tuple[Path, list[bytes]]]:
+    """A socket in a directory, like that of a daemon, and what arrives there."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder) / "daemon.sock"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(path))
+        path.chmod(0o666)
+        server.listen()
+        with accepting(server) as arrived:
+            yield path, arrived
 
 
 def left_of_drills(stack: LabStack) -> list[str]:
@@ -75,7 +99,8 @@ def test_a_drill_proves_that_a_backup_can_be_used(stack: LabStack, offsite: str)
     before = stack.ids()
     report = stack.do("backup", "drill", stack.name).json
     assert (report["volumes"], report["services"]) == ([f"{stack.name}/data"], ["db"])
-    assert report["checks"] == [f"db: {' '.join(check)}"]
+    assert (report["checks"], report["opened"], report["left_out"]) == (["db"], [offsite], [])
+    assert "precious" not in str(report), "what a check asks for may be a secret"
     assert report["verified_bytes"] > 0
     assert report["recovery_s"] > 0
     assert report["data_age_s"] > 0
@@ -94,18 +119,30 @@ def test_a_check_that_fails_fails_the_drill_and_nothing_is_left(stack: LabStack,
 
 def test_no_packet_of_a_drill_gets_out(stack: LabStack, offsite: str) -> None:
     addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
-    with listener() as (port, arrived):
+    with listener() as (port, arrived), socket_file() as (path, told):
         mail = (
             f"for a in {' '.join(a for a in addresses if ':' not in a)} "
             "$(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p'); do "
-            f"echo hello | nc -w 1 $a {port}; done; echo tried >/data/tried; sync; exec sleep 3600"
+            f"echo hello | nc -w 1 $a {port}; done; "
+            "for s in /one.sock /host/daemon.sock; do echo hello | nc local:$s; done; "
+            "echo tried >/data/tried; sync; exec sleep 3600"
         )
         health = {"test": ["CMD", "grep", "-q", "tried", "/data/tried"], "interval": "1s", "start_period": "120s"}
-        db = sleeper(volumes=["data:/data"], command=["sh", "-c", mail.replace("$", "$$")], healthcheck=health)
+        db = sleeper(
+            volumes=["data:/data", f"{path}:/one.sock:ro", f"{path.parent}:/host:ro"],
+            command=["sh", "-c", mail.replace("$", "$$")],
+            healthcheck=health,
+            logging={"driver": "syslog", "options": {"syslog-address": f"tcp://127.0.0.1:{port}"}},
+            labels={"proxy.enable": "true"},
+        )
         stack.up({"db": db}, volumes={"data": {"x-size": "64M", "x-backups": {"store": offsite}}})
         assert arrived, "the app itself reaches the host, so the test can tell"
+        assert len(told) == 2, "and what listens on its sockets"
         inside(stack.containers("db")[0], "sh", "-ec", "rm /data/tried; sync")
         stack.do("backup", "run", stack.name)
         arrived.clear()
-        assert stack.do("backup", "drill", stack.name).json["services"] == ["db"]
-        assert arrived == []
+        told.clear()
+        report = stack.do("backup", "drill", stack.name).json
+        assert report["services"] == ["db"]
+        assert report["left_out"] == [f"db: {path}: a socket", f"db: {path.parent}: has a socket: {path}"]
+        assert (arrived, told) == ([], [])
