@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,50 +35,55 @@ def offsite(installation: Installation, seaweedfs: SeaweedFS) -> Iterator[str]:
 
 
 @contextmanager
-def accepting(server: socket.socket) -> Iterator[list[bytes]]:
-    """What arrives at a socket that listens, until the context ends."""
+def listener() -> Iterator[tuple[int, list[bytes]]]:
+    """A port of every address of this host, and what arrives there."""
     arrived: list[bytes] = []
-    over = threading.Event()
-
-    def accept() -> None:
-        while not over.is_set():
-            try:
-                connection, _ = server.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                connection.settimeout(5)
-                arrived.append(connection.recv(100))
-
-    with server:
+    with socket.create_server(("0.0.0.0", 0)) as server:
         server.settimeout(0.2)
+        over = threading.Event()
+
+        def accept() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.settimeout(5)
+                    arrived.append(connection.recv(100))
+
         thread = threading.Thread(target=accept)
         thread.start()
-        yield arrived
+        yield server.getsockname()[1], arrived
         over.set()
         thread.join()
 
 
-@contextmanager
-def listener() -> Iterator[tuple[int, list[bytes]]]:
-    """A port of every address of this host, and what arrives there."""
-    server = socket.create_server(("0.0.0.0", 0))
-    port = int(server.getsockname()[1])
-    with accepting(server) as arrived:
-        yield port, arrived
+class LogSocket:
+    """A socket in a directory of this host, like that of a daemon; `logger` of busybox talks to one at /dev/log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "daemon.sock"
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._server.bind(str(self.path))
+        self._server.setblocking(False)
+
+    def arrived(self) -> list[bytes]:
+        """Since it was asked the last time."""
+        messages: list[bytes] = []
+        with suppress(BlockingIOError):
+            while True:
+                messages.append(self._server.recv(1000))
+        return messages
+
+    def close(self) -> None:
+        self._server.close()
 
 
-@contextmanager
-def socket_file() -> Iterator[tuple[Path, list[bytes]]]:
-    """A socket in a directory, like that of a daemon, and what arrives there."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        path = Path(folder) / "daemon.sock"
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(str(path))
-        path.chmod(0o666)
-        server.listen()
-        with accepting(server) as arrived:
-            yield path, arrived
+@pytest.fixture
+def log_socket() -> Iterator[LogSocket]:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, closing(LogSocket(Path(folder))) as made:
+        yield made
 
 
 def left_of_drills(stack: LabStack) -> list[str]:
@@ -117,14 +122,15 @@ def test_a_check_that_fails_fails_the_drill_and_nothing_is_left(stack: LabStack,
     assert left_of_drills(stack) == []
 
 
-def test_no_packet_of_a_drill_gets_out(stack: LabStack, offsite: str) -> None:
+def test_no_packet_of_a_drill_gets_out(stack: LabStack, offsite: str, log_socket: LogSocket) -> None:
     addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
-    with listener() as (port, arrived), socket_file() as (path, told):
+    path = log_socket.path
+    with listener() as (port, arrived):
         mail = (
             f"for a in {' '.join(a for a in addresses if ':' not in a)} "
             "$(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p'); do "
             f"echo hello | nc -w 1 $a {port}; done; "
-            "for s in /one.sock /host/daemon.sock; do echo hello | nc local:$s; done; "
+            "for s in /one.sock /host/daemon.sock; do ln -sf $s /dev/log; logger hello; done; "
             "echo tried >/data/tried; sync; exec sleep 3600"
         )
         health = {"test": ["CMD", "grep", "-q", "tried", "/data/tried"], "interval": "1s", "start_period": "120s"}
@@ -132,17 +138,14 @@ def test_no_packet_of_a_drill_gets_out(stack: LabStack, offsite: str) -> None:
             volumes=["data:/data", f"{path}:/one.sock:ro", f"{path.parent}:/host:ro"],
             command=["sh", "-c", mail.replace("$", "$$")],
             healthcheck=health,
-            logging={"driver": "syslog", "options": {"syslog-address": f"tcp://127.0.0.1:{port}"}},
-            labels={"proxy.enable": "true"},
         )
         stack.up({"db": db}, volumes={"data": {"x-size": "64M", "x-backups": {"store": offsite}}})
         assert arrived, "the app itself reaches the host, so the test can tell"
-        assert len(told) == 2, "and what listens on its sockets"
+        assert len(log_socket.arrived()) == 2, "and what listens on its sockets"
         inside(stack.containers("db")[0], "sh", "-ec", "rm /data/tried; sync")
         stack.do("backup", "run", stack.name)
         arrived.clear()
-        told.clear()
         report = stack.do("backup", "drill", stack.name).json
         assert report["services"] == ["db"]
         assert report["left_out"] == [f"db: {path}: a socket", f"db: {path.parent}: has a socket: {path}"]
-        assert (arrived, told) == ([], [])
+        assert (arrived, log_socket.arrived()) == ([], [])
