@@ -1,1 +1,1 @@
-"""How long Stampede takes, beside the raw Docker API, docker-compose and a swarm. `python -m benchmarks --help`."""
+"""How long Stampede takes, beside the raw Docker API, docker-compose, a swarm and restic: `python -m benchmarks`."""

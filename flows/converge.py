@@ -42,7 +42,8 @@ from stampede.tasks.stack_state import (
 class Request:
     """What a verb asks for: a `draft`, an existing `revision`, or neither, which means that the stack shall go.
 
-    `going_back` makes rollback_config count instead of update_config; `with_data` says that the data goes along.
+    `going_back` makes rollback_config count instead of update_config; `with_data` says that the data goes along,
+    so that what served before must not be started on it by itself. `skip_snapshot` leaves out `before_deploy`.
     """
 
     stack: str
@@ -58,6 +59,7 @@ class Request:
     dry_run: bool = False
     going_back: bool = False
     with_data: bool = False
+    skip_snapshot: bool = False
 
 
 @announced
@@ -78,7 +80,7 @@ async def converge_quietly(request: Request) -> Outcome:
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
-    if wanted and not plan.is_empty and not request.with_data:
+    if wanted and not plan.is_empty and not (request.with_data or request.skip_snapshot):
         await snapshot_before_deploy(wanted)
     await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
@@ -186,7 +188,7 @@ async def carry_out_or_go_back(request: Request, wanted: Revision | None, plan: 
         raise
     except UpdateFailed as failure:
         head = await read_head(request.stack)
-        if not head.serving or wanted is None or head.serving == wanted.number:
+        if not head.serving or wanted is None or head.serving == wanted.number or request.with_data:
             raise
         await go_back(request, head.serving)
         raise UpdateFailed(f"{failure.message}; back at revision {head.serving}", failure.hint) from failure

@@ -23,6 +23,7 @@ async def deploy_stack(
     pull: str | None = None,
     build: bool = False,
     force_recreate: bool = False,
+    skip_snapshot: bool = False,
     wait_for_lock_s: float = 0.0,
     requested_by: str = "",
     why: str = "",
@@ -31,6 +32,7 @@ async def deploy_stack(
 
     What is asked for is a `candidate` that a client stored, a `revision` with the images it had, or the wanted one
     with its images looked up anew; with other `images` (by service) if any are given. It becomes a new revision.
+    `skip_snapshot` leaves out the snapshots that volumes with `before_deploy` have taken before.
     Raises: StackLocked, UpdateFailed (after its failure_action), NeedsAdoption, Foreign, UnknownName, BadInput.
     Safe to kill and run again at any point.
     """
@@ -49,6 +51,7 @@ async def deploy_stack(
                 pull=pull,
                 build=build,
                 dry_run=dry_run,
+                skip_snapshot=skip_snapshot,
             )
         )
 

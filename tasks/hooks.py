@@ -12,6 +12,10 @@ from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
 
 HOOK_LIMIT_S = 60.0
+HINTS = {
+    "before_snapshot": "no snapshot was taken; mend or leave out the command, and `stampede up --skip-snapshot`",
+    "after_snapshot": "the snapshot was taken; see that the service works, then mend the command",
+}
 _SAID = 500
 
 
@@ -25,6 +29,6 @@ async def run_hook(hook: str, label: str, container: str, command: Sequence[str]
     if code:
         raise DaemonError(
             f"x-hooks.{hook} of {label} ended with {code}: {said.strip()[-_SAID:]}",
-            "no snapshot was taken; mend the command, or leave the hook out",
+            HINTS[hook],
         )
     get_run_logger().info("%s of %s has run", hook, label)

@@ -48,6 +48,18 @@ async def remove_snapshot(volume: str, snapshot: str) -> None:
     await in_thread(this_host().pool.remove_snapshot, volume, snapshot)
 
 
+async def check_snapshots(snapshots: Mapping[str, str]) -> None:
+    """Returns if each of these volumes has its snapshot. Raises: UnknownName."""
+    for volume, snapshot in snapshots.items():
+        await in_thread(this_host().pool.snapshot_image, volume, snapshot)
+
+
+async def volumes_with(volumes: Sequence[str], snapshot: str) -> list[str]:
+    """Those of the volumes that have a snapshot of this id."""
+    pool = this_host().pool
+    return [volume for volume in volumes if snapshot in {one.id for one in await in_thread(pool.snapshots, volume)}]
+
+
 @task(task_run_name="put {volume} back to {snapshot}", **RETRY_TRANSIENT)
 async def put_back(mandate: Mandate, volume: str, snapshot: str, safety: str) -> Snapshot:
     """Afterwards the volume holds what the snapshot does; what it held is the snapshot `safety`, which is returned.

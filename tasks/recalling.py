@@ -10,6 +10,7 @@ from stampede.blocks.documents import Documents
 from stampede.blocks.host_revisions import Standing, kept_stacks, read_revisions, read_standing
 from stampede.documents import Head
 from stampede.locking import fence_name
+from stampede.planning.schedules import schedules_of
 from stampede.tasks.deployments import ensure_stack_deployments, form_defaults
 from stampede.tasks.fences import highest_fences
 from stampede.tasks.retry import NO_RECORD
@@ -76,5 +77,5 @@ async def register_stack(stack: str) -> None:
     head = await read_head(stack)
     revision = await read_revision(stack, head.wanted)
     async with get_client() as client:
-        await ensure_stack_deployments(client, stack, form_defaults(revision))
+        await ensure_stack_deployments(client, stack, form_defaults(revision), schedules_of(revision.definition))
     await write_head(stack, head.model_copy(update={"registered": head.wanted}))

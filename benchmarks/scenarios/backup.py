@@ -50,8 +50,8 @@ def of_many_files(lab: Lab, rounds: int) -> Result:
         for at in content.dice.sample(range(number), number // 100):
             (folder / f"{at // 100:04}" / f"{at:06}").write_bytes(content.of(MANY_BYTES))
 
-    with new_site(lab.folder / "many-files", 3 * 1024) as site:
-        site.create(1024, fill)
+    with new_site(lab.folder / "many-files", 4 * 1024) as site:
+        site.create(2048, fill)  # ext4 has an inode for each 16 KiB
         samples = take_steps(
             site, lab.object_server, secure=True, rounds=-(-rounds // 3), changes={SOME: change}, on_disk=False
         )

@@ -14,7 +14,7 @@ from benchmarks.results import Result, Target
 from stampede.blocks.volumes import ImagePool
 from stampede.places import Places
 from stampede.volumes.models import PoolSettings, Snapshot, WantedVolume
-from tests.conftest import unmount_below
+from tests.lab.pools import clean_up
 
 SIZES_GIB = (1, 10)
 LIMIT_MS = 10.0
@@ -34,7 +34,7 @@ def run(lab: Lab, rounds: int) -> Result:
         pool = ImagePool(places, "bench", settings)
         return _result([_of_one(pool, f"v{size}", size, max(rounds, 5)) for size in sizes], sizes)
     finally:
-        unmount_below(lab.folder)
+        clean_up(places)
 
 
 def _of_one(pool: ImagePool, name: str, mib: int, rounds: int) -> dict[str, list[float]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from stampede.documents import Revision
 from stampede.errors import UnknownName
 from stampede.flows.volumes.hosts import Volumes, volumes_of
 from stampede.flows.volumes.snapshots import let_go, take
 from stampede.tasks.stack_state import read_head
 from stampede.volumes.keeping import BEFORE_DEPLOYS, surplus
-from stampede.volumes.labels import SERVING, TAKEN_BY
+from stampede.volumes.labels import SERVED, SERVING, TAKEN_BY
 from stampede.volumes.models import Snapshot
 
 DEPLOY = "deploy"
@@ -20,16 +22,26 @@ async def snapshot_before_deploy(wanted: Revision) -> None:
     Nothing happens where no other revision is about to take its place. Old ones of the kind go.
     """
     names = {v.name for v in wanted.definition.volumes.values() if v.snapshots and v.snapshots.before_deploy}
-    if not names or (await read_head(wanted.stack)).serving in (0, wanted.number):
+    head = await read_head(wanted.stack)
+    if not names or head.serving in (0, wanted.number):
         return
     found = await volumes_of(wanted.stack, step="look at volumes before the deploy")
-    chosen = [volume for volume in found.all if volume.name in names]
-    taken = await take(found, chosen, labels={TAKEN_BY: DEPLOY}, step="snapshot before the deploy")
+    labels = {TAKEN_BY: DEPLOY, SERVED: ",".join(map(str, head.served))}
+    # After a deploy that did not end well, the volumes may hold what the next revision wrote: what the serving one had
+    # was kept before that deploy began.
+    chosen = [v for v in found.all if v.name in names and (head.settled or not _has(found.snapshots(v), labels))]
+    if not chosen:
+        return
+    taken = await take(found, chosen, labels=labels, step="snapshot before the deploy")
     known = {(one.volume, one.id): one for volume in chosen for one in found.snapshots(volume)}
     known |= {(one.volume, one.id): one for one in taken}
     of_volume = ([one for one in known.values() if one.volume == volume.name] for volume in chosen)
     dropped = [gone for snapshots in of_volume for gone in surplus(snapshots, BEFORE_DEPLOYS, DEPLOY)]
     await let_go(found, dropped, step="let snapshots of earlier deploys go")
+
+
+def _has(snapshots: Iterable[Snapshot], labels: Mapping[str, str]) -> bool:
+    return any(labels.items() <= one.labels.items() for one in snapshots)
 
 
 def data_of(found: Volumes, revision: int) -> dict[str, Snapshot]:

@@ -19,7 +19,7 @@ from stampede.tasks.events import announced
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_hosts
-from stampede.tasks.pool import put_back
+from stampede.tasks.pool import check_snapshots, put_back, volumes_with
 from stampede.tasks.stack_state import read_head, revisions_of
 from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.names import snapshot_id
@@ -58,9 +58,21 @@ class GoingBack:
 
 @flow(name="put-back-on-host", persist_result=True)
 async def put_back_on_host(snapshots: dict[str, str], safety: str, mandate: Mandate) -> None:
-    """Afterwards volumes of this host (Docker's names) hold what these snapshots do."""
+    """Afterwards volumes of this host (Docker's names) hold what these snapshots do, all of which were there before.
+
+    What they held until then is their snapshot `safety`. When one fails, those before it have been put back.
+    Raises: UnknownName, InUse, Fenced.
+    """
+    await check_snapshots(snapshots)
     for volume, snapshot in snapshots.items():
         await put_back(mandate, volume, snapshot, safety)
+
+
+@flow(name="undo-on-host", persist_result=True)
+async def undo_on_host(volumes: list[str], safety: str, replaced: str, mandate: Mandate) -> None:
+    """Afterwards volumes of this host that have a snapshot `safety` hold what it does; those without are left alone."""
+    for volume in await volumes_with(volumes, safety):
+        await put_back(mandate, volume, safety, replaced)
 
 
 @flow(name="restore-stack", flow_run_name="restore {stack} to {snapshot}", persist_result=True)
@@ -118,22 +130,32 @@ async def restore_volume(
 
 @announced
 async def go_back_to(going: GoingBack) -> Outcome:
-    """Afterwards the volumes hold what the snapshots do, and what is wanted runs."""
+    """Afterwards the volumes hold what the snapshots do, and what is wanted runs.
+
+    When it does not become healthy on that, everything is as it was before, and the error says why.
+    """
+
+    # Ids of this run, however often it is resumed: what is replaced is kept once.
+    moment = flow_run.scheduled_start_time
+    safety = snapshot_id(moment)
+    hosts = {host: [v.name for v in going.volumes if v.host == host] for host in {v.host for v in going.volumes}}
 
     async def work(mandate: Mandate) -> None:
-        # One id for this run however often it is resumed: what is replaced is kept once.
-        safety = snapshot_id(flow_run.scheduled_start_time)
         asked = {
-            host: {
-                "snapshots": {v.name: going.snapshots[v.name].id for v in going.volumes if v.host == host},
-                "safety": safety,
-                "mandate": mandate,
-            }
-            for host in sorted({volume.host for volume in going.volumes})
+            host: {"snapshots": {n: going.snapshots[n].id for n in names}, "safety": safety, "mandate": mandate}
+            for host, names in sorted(hosts.items())
         }
         await on_hosts(asked, put_back_on_host, step="put back")
 
-    outcome = await while_stopped(going.request, going.running, going.volumes, work)
+    async def undo(mandate: Mandate) -> None:
+        replaced = snapshot_id(moment, [safety, f"{safety}-2"])  # -2 is what came from a backup
+        asked = {
+            host: {"volumes": names, "safety": safety, "replaced": replaced, "mandate": mandate}
+            for host, names in sorted(hosts.items())
+        }
+        await on_hosts(asked, undo_on_host, step="put back what was there before")
+
+    outcome = await while_stopped(going.request, going.running, going.volumes, work, undo)
     outcome = outcome.model_copy(update={"changes": (*_lines(going), *outcome.changes)})
     if not outcome.dry_run:
         await publish_outcome(outcome)

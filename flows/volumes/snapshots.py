@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
+from stampede.errors import StampedeError
 from stampede.flows.volumes.hosts import Volumes
 from stampede.planning.volume_users import HookRun, has_hooks, hooks_around
 from stampede.tasks.hooks import run_hook
@@ -15,6 +17,7 @@ from stampede.tasks.on_host import on_hosts
 from stampede.tasks.pool import remove_snapshot, take_snapshots
 from stampede.tasks.reading import read_found
 from stampede.tasks.stack_state import read_head, read_revision
+from stampede.tasks.threads import to_the_end
 from stampede.volumes.labels import SERVING
 from stampede.volumes.models import FoundManagedVolume, Snapshot
 from stampede.volumes.relief import Dropped
@@ -27,18 +30,22 @@ async def snapshot_on_host(
 ) -> tuple[Snapshot, ...]:
     """Afterwards the volumes of this host (Docker's names) have snapshots of one moment, taken between the hooks.
 
-    `after_snapshot` runs whatever happened. Raises: DaemonError when a hook fails, Refused.
+    `after_snapshot` runs where `before_snapshot` was begun, whatever happened. Raises: DaemonError when a hook fails,
+    Refused.
     """
-    hooks = await _hooks(stack, revision, volumes)
+    begun: list[HookRun] = []
     try:
-        for hook in hooks:
+        for hook in await _hooks(stack, revision, volumes):
+            begun.append(hook)
             if hook.before:
                 await run_hook("before_snapshot", hook.label, hook.container, hook.before)
-        return await take_snapshots(volumes, run=run, labels=labels, budget_s=budget_s)
-    finally:
-        for hook in hooks:
-            if hook.after:
-                await run_hook("after_snapshot", hook.label, hook.container, hook.after)
+        taken = await take_snapshots(volumes, run=run, labels=labels, budget_s=budget_s)
+    except (Exception, asyncio.CancelledError):
+        await to_the_end(_release(begun))
+        raise
+    if failures := await _release(begun):
+        raise failures[0]
+    return taken
 
 
 @flow(name="thin-out-on-host", persist_result=True)
@@ -83,6 +90,19 @@ async def let_go(found: Volumes, dropped: Iterable[Dropped], *, step: str = "let
     for one in dropped:
         of_host[host_of[one.volume]].append(one)
     await on_hosts({host: {"drop": drop} for host, drop in of_host.items()}, thin_out_on_host, step=step)
+
+
+async def _release(hooks: Sequence[HookRun]) -> list[StampedeError]:
+    """Every `after_snapshot` has run. Returns what failed of them."""
+    failures: list[StampedeError] = []
+    for hook in hooks:
+        if hook.after:
+            try:
+                await run_hook("after_snapshot", hook.label, hook.container, hook.after)
+            except StampedeError as error:
+                get_run_logger().warning("%s", error)
+                failures.append(error)
+    return failures
 
 
 async def _hooks(stack: str, revision: int, volumes: Sequence[str]) -> list[HookRun]:

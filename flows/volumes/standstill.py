@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from stampede.documents import Revision
@@ -21,9 +21,14 @@ from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_hosts
 from stampede.tasks.reading import read_found
 from stampede.tasks.stack_state import read_revision, record_wanted
+from stampede.tasks.threads import to_the_end
 from stampede.volumes.models import FoundManagedVolume
 
 Work = Callable[[Mandate], Awaitable[None]]
+
+
+async def nothing(mandate: Mandate) -> None:
+    """There is nothing to undo."""
 
 
 @flow(name="stop-users", persist_result=True)
@@ -44,40 +49,85 @@ async def stop_users(stack: str, revision: int, volumes: list[str], mandate: Man
 
 
 async def while_stopped(
-    request: Request, running: Revision | None, volumes: Sequence[FoundManagedVolume], work: Work
+    request: Request,
+    running: Revision | None,
+    volumes: Sequence[FoundManagedVolume],
+    work: Work,
+    undo: Work = nothing,
 ) -> Outcome:
     """`work` is done while nothing that is `running` has the volumes open, and what the request wants runs afterwards.
 
-    When it fails, what ran before runs again, and the error is raised. On a dry run, says which instances would stop.
+    When any of that fails or is cancelled, `undo` is done in the same way, what ran before runs again, and the error is
+    raised. On a dry run, says which instances would stop.
     """
     mandate = Mandate(stack=request.stack, fence=request.fence, run=str(flow_run.id or ""))
-    if running is None:
-        if not request.dry_run:
-            await work(mandate)
-        return Outcome(stack=request.stack, revision=None, dry_run=request.dry_run)
-    if not request.dry_run:
+    if request.dry_run:
+        stopped = await _stop(request.stack, running, volumes, None)
+        return await _wanted(request, stopped)
+    if running:
         # A change that is killed from here on has left instances stopped: the next one starts them.
         await record_wanted(request.stack, running, fence=request.fence, changes=True)
+    try:
+        stopped = await _stop(request.stack, running, volumes, mandate)
+        await work(mandate)
+        return await _wanted(request, stopped)
+    except (Exception, asyncio.CancelledError):
+        await to_the_end(_back(request, running, volumes, undo, mandate))
+        raise
+
+
+async def _wanted(request: Request, stopped: tuple[Change, ...]) -> Outcome:
+    """What the request wants runs; nothing, if it is about a stack that does not."""
+    if request.revision is None:
+        return Outcome(stack=request.stack, revision=None, changes=stopped, dry_run=request.dry_run)
+    outcome = await converge_quietly(request)
+    return outcome.model_copy(update={"changes": (*stopped, *outcome.changes)})
+
+
+async def _back(
+    request: Request,
+    running: Revision | None,
+    volumes: Sequence[FoundManagedVolume],
+    undo: Work,
+    mandate: Mandate,
+) -> None:
+    """What ran before runs again, on what it had. What fails of that is in the log: the first error tells more."""
+    try:
+        if undo is not nothing:
+            for revision in {r.number: r for r in (request.revision, running) if r}.values():
+                await _stop(
+                    request.stack, revision, volumes, mandate, step=f"stop again what uses (r{revision.number})"
+                )
+            await undo(mandate)
+        if running:
+            again = replace(request, draft=None, revision=running, going_back=True, with_data=True)
+            await converge_quietly(again)
+    except StampedeError as error:
+        get_run_logger().warning("%s could not go back to what ran before: %s", request.stack, error)
+
+
+async def _stop(
+    stack: str,
+    running: Revision | None,
+    volumes: Sequence[FoundManagedVolume],
+    mandate: Mandate | None,
+    step: str = "stop what uses",
+) -> tuple[Change, ...]:
+    """Nothing of the revision has the volumes open. Returns who had; without a mandate nothing stops."""
+    if running is None:
+        return ()
     asked = {
         host: {
-            "stack": request.stack,
+            "stack": stack,
             "revision": running.number,
             "volumes": sorted(volume.name for volume in volumes if volume.host == host),
-            "mandate": None if request.dry_run else mandate,
+            "mandate": mandate,
         }
         for host in sorted({volume.host for volume in volumes})
     }
-    users = await on_hosts(asked, stop_users, step=f"stop what uses {', '.join(v.name for v in volumes)}")
-    stopped = tuple(
+    users = await on_hosts(asked, stop_users, step=f"{step} {', '.join(volume.name for volume in volumes)}")
+    return tuple(
         Change(action=Action.STOP, kind="instance", name=label, host=host, reason="it has the volume open")
         for host, labels in users.items()
         for label in labels
     )
-    if not request.dry_run:
-        try:
-            await work(mandate)
-        except StampedeError:
-            await converge_quietly(replace(request, draft=None, revision=running, going_back=True, with_data=True))
-            raise
-    outcome = await converge_quietly(request)
-    return outcome.model_copy(update={"changes": (*stopped, *outcome.changes)})

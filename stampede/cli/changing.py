@@ -18,6 +18,9 @@ def up(
     force_recreate: Annotated[
         bool, typer.Option("--force-recreate", help="Replace instances even if nothing changed.")
     ] = False,
+    skip_snapshot: Annotated[
+        bool, typer.Option("--skip-snapshot", help="Deploy without the snapshots that before_deploy asks for.")
+    ] = False,
     change: groups.Change,
     yes: options.Yes = False,
 ) -> None:
@@ -36,6 +39,7 @@ def up(
             pull=pull,
             build=build or None,
             force_recreate=force_recreate or None,
+            skip_snapshot=skip_snapshot or None,
         )
         change.carry_out(client, request)
 

@@ -54,6 +54,7 @@ class DeployStack(StackRequest):
     force_recreate: bool | None = None
     pull: str | None = None
     build: bool | None = None
+    skip_snapshot: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,4 +7,5 @@ RUN = "stampede.run"  # of a snapshot: the flow run that took it, which takes no
 TAKEN_BY = "stampede.taken-by"  # of a snapshot: hand, schedule, deploy or backup
 SERVING = "stampede.serving"  # of one taken before a deploy: the revision whose data it holds
 REPLACED_BY = "stampede.replaced-by"  # of a snapshot: what it holds was replaced by that snapshot
+SERVED = "stampede.served"  # of one taken before a deploy: which revisions had served until then
 KEEP = "stampede.keep"  # of a snapshot: something else still needs it, such as the next backup

@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from stampede.errors import InUse, Refused, UnknownName
+from stampede.errors import DaemonError, InUse, Refused, UnknownName, UpdateFailed
+from stampede.flows.rollback_stack import rollback_stack
 from stampede.flows.volumes.remaking import compact_volume, resize_volume
 from stampede.flows.volumes.restore_stack import restore_stack
 from stampede.flows.volumes.shaping import clone_volume, create_volume, remove_volume
 from stampede.flows.volumes.snapshot_stack import snapshot_stack
 from stampede.volumes.labels import TAKEN_BY
+from stampede.volumes.models import Snapshot
 from stampede.volumes.views import SnapshotsTaken
+from tests.fakes.docker import Script
 from tests.flows.lab import Lab
 from tests.flows.perils import Killed
 
@@ -235,3 +238,102 @@ async def test_removing_a_stack_with_its_volumes_killed_at_any_step_leaves_nothi
         assert lab.world(stack)["volumes"] == []
         step += 1
     assert step > 3
+
+
+TWO = """
+services:
+  db:
+    image: stampede-test/busybox:1
+    volumes: ["data:/data", "logs:/logs"]
+    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
+volumes: {{data: {{x-size: 32M}}, logs: {{x-size: 32M}}}}
+"""
+
+
+async def test_when_one_of_two_volumes_cannot_be_restored_neither_is(
+    lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.deploy(stack, TWO.format())
+    for name in ("data", "logs"):
+        (lab.pool.mount(f"{stack}_{name}") / "file").write_text("before")
+    taken = await snapshot(stack)
+    for name in ("data", "logs"):
+        (lab.pool.mount(f"{stack}_{name}") / "file").write_text("after")
+    restore, end = lab.pool.restore, lab.world(stack)
+
+    def not_the_logs(volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
+        if volume.endswith("_logs"):
+            raise InUse("something else has the logs open")
+        return restore(volume, snapshot, safety=safety)
+
+    monkeypatch.setattr(lab.pool, "restore", not_the_logs)
+    with pytest.raises(InUse, match="the logs open"):
+        await restore_stack(stack=stack, snapshot=taken)
+    assert read(lab, stack) == "after"
+    assert (lab.pool.mount(f"{stack}_logs") / "file").read_text() == "after"
+    assert lab.world(stack) == end
+
+
+async def test_a_rollback_with_data_that_does_not_become_healthy_leaves_revision_and_data_as_they_were(
+    lab: Lab, stack: str
+) -> None:
+    policy = ", x-snapshots: {before_deploy: true}"
+    await lab.deploy(stack, app(policy=policy))
+    write(lab, stack, "of-the-first")
+    await lab.deploy(stack, app(2, policy=policy))
+    write(lab, stack, "of-the-second")
+    lab.docker.script(lambda instance: instance.service == "db" and instance.revision == 1, Script(never_healthy=True))
+    with pytest.raises(UpdateFailed):
+        await rollback_stack(stack=stack, revision=1, with_data=True)
+    assert read(lab, stack) == "of-the-second"
+    assert {found.revision for found in lab.found(stack, "db") if found.state == "running"} == {2}
+    assert (await lab.head(stack)).serving == 2
+
+
+async def test_a_rollback_with_data_brings_back_a_stack_that_was_removed(lab: Lab, stack: str) -> None:
+    policy = ", x-snapshots: {before_deploy: true}"
+    await lab.deploy(stack, app(policy=policy))
+    write(lab, stack, "of-the-first")
+    await lab.deploy(stack, app(2, policy=policy))
+    write(lab, stack, "of-the-second")
+    await lab.remove(stack)
+    outcome = await rollback_stack(stack=stack, revision=1, with_data=True)
+    assert outcome.revision == 1
+    assert read(lab, stack) == "of-the-first"
+    assert len(lab.running(stack, "db")) == 1
+
+
+async def test_a_deploy_that_is_tried_again_keeps_what_the_serving_revision_had(lab: Lab, stack: str) -> None:
+    policy = ", x-snapshots: {before_deploy: true}"
+    await lab.deploy(stack, app(policy=policy))
+    write(lab, stack, "of-the-first")
+    text = app(2, more="deploy: {update_config: {monitor: 0s, failure_action: pause}}", policy=policy)
+    lab.docker.script(lambda instance: instance.service == "db" and instance.revision >= 2, Script(never_healthy=True))
+    for _ in range(2):
+        with pytest.raises(UpdateFailed):
+            await lab.deploy(stack, text)
+        write(lab, stack, "half-migrated")
+    (kept,) = lab.pool.snapshots(f"{stack}_data")
+    assert kept.labels["stampede.serving"] == "1"
+    await rollback_stack(stack=stack, revision=1, with_data=True)
+    assert read(lab, stack) == "of-the-first"
+
+
+async def test_every_hook_that_was_begun_is_ended_and_the_first_error_is_told(
+    lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.deploy(
+        stack, app(more="deploy: {replicas: 2}\n    x-hooks: {before_snapshot: [hold], after_snapshot: [go]}")
+    )
+    ran: list[tuple[str, str]] = []
+
+    def probe(container: str, argv: list[str], timeout_s: float) -> tuple[int, str]:
+        ran.append((container, argv[0]))
+        return (3, "it is stuck") if argv[0] == "go" else (0, "")
+
+    monkeypatch.setattr(lab.docker.containers, "exec_probe", probe)
+    with pytest.raises(DaemonError, match=r"after_snapshot .* ended with 3: it is stuck \(the snapshot was taken"):
+        await snapshot_stack(stack=stack)
+    assert [word for _, word in ran] == ["hold", "hold", "go", "go"]
+    assert len({container for container, _ in ran}) == 2
+    assert len(lab.pool.snapshots(f"{stack}_data")) == 1
