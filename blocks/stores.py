@@ -89,7 +89,9 @@ class Stores:
         try:
             found = await self._client.read_block_document_by_name(name, STORE_TYPE, include_secrets=True)
         except ObjectNotFound as error:
-            raise UnknownName(f"there is no store {name}", "stampede store ls lists them") from error
+            raise UnknownName(
+                f"there is no store {name}", "stampede store ls lists them, stampede store add adds one"
+            ) from error
         return StampedeStore(**found.data)
 
     async def names(self) -> list[str]:

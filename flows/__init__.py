@@ -41,7 +41,7 @@ from stampede.flows.volumes.adopt_volume import (
 from stampede.flows.volumes.hosts import survey_volumes
 from stampede.flows.volumes.looking import list_snapshots, list_volumes
 from stampede.flows.volumes.remaking import compact_on_host, compact_volume, resize_on_host, resize_volume
-from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume
+from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume, undo_on_host
 from stampede.flows.volumes.shaping import (
     clone_on_host,
     clone_volume,
@@ -105,6 +105,7 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     thin_out_on_host,
     stop_users,
     put_back_on_host,
+    undo_on_host,
     reach_store,
     back_up_on_host,
     drill_on_host,

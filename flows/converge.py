@@ -23,6 +23,7 @@ from stampede.planning.room import refuse_full_networks
 from stampede.planning.slots import Doubt
 from stampede.planning.taken_ports import refuse_taken_ports
 from stampede.planning.update_order import on_the_way_back
+from stampede.stackfile.models import Stack
 from stampede.tasks.artifacts import publish_outcome, publish_plan
 from stampede.tasks.events import announced
 from stampede.tasks.hosts import schedulable_hosts
@@ -36,6 +37,7 @@ from stampede.tasks.stack_state import (
     record_wanted,
     revisions_of,
 )
+from stampede.tasks.stores import known_stores
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
             revisions={number: revision.definition for number, revision in before.items()},
             demands=request.demands,
             doubt=doubt,
+            stores=await _stores_for(definition),
         )
     )
     if definition:
@@ -165,6 +168,12 @@ async def make_plan(request: Request, wanted: Revision | None, surveys: Mapping[
         refuse_full_networks(plan, definition, instances, hosts)
         refuse_missing_images(plan, {host: survey.missing for host, survey in surveys.items()})
     return plan
+
+
+async def _stores_for(definition: Stack | None) -> frozenset[str]:
+    """The stores that are ready, if the stack needs any."""
+    needed = definition and any(volume.backups for volume in definition.volumes.values())
+    return frozenset(await known_stores()) if needed else frozenset()
 
 
 async def tell_hosts(request: Request, wanted: Revision | None, surveys: Mapping[str, Survey], plan: Plan) -> None:

@@ -20,6 +20,7 @@ from docker.errors import DockerException, NotFound
 from stampede.places import RUN_VARIABLE, STATE_VARIABLE, Places
 from stampede.planning.identity import CLUSTER, STACK
 from stampede.programs import run
+from tests.lab.pools import clean_up
 from tests.lab.seaweedfs import SeaweedFS, running_seaweedfs
 
 
@@ -33,6 +34,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setenv(STATE_VARIABLE, str(own.state))
     monkeypatch.setenv(RUN_VARIABLE, str(own.run))
     yield own
+    clean_up(own)
     unmount_below(root)
     shutil.rmtree(root)
 

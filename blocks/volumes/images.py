@@ -68,7 +68,7 @@ class Images:
             except InUse as error:
                 raise InUse(
                     f"{record.name} cannot grow while it is in use: this kernel lets nobody do that ({error.message})",
-                    "stop the containers that use it",
+                    "`stampede volume resize` stops what uses it, in order, and starts it again",
                 ) from error
         self._mend(image, record.name)
         ext4.grow(image)

@@ -26,8 +26,8 @@ def show_backed_up(done: Row, run: Run, *, as_json: bool) -> None:
     for one in done["volumes"]:
         dropped = f", dropped {len(one['dropped'])}" if one["dropped"] else ""
         print(
-            f"  {one['volume']}@{one['backup']} in {one['store']}: {human(one['logical_bytes'])} held,"
-            f" {human(one['changed_bytes'])} changed, {human(one['uploaded_bytes'])} sent in {one['duration_s']:.1f} s"
+            f"  {one['volume']}@{one['backup']} in {one['store']}: {human(one['changed_bytes'])} changed,"
+            f" {human(one['uploaded_bytes'])} sent in {one['duration_s']:.1f} s"
             f"{dropped}"
         )
     if not done["dry_run"]:
@@ -135,7 +135,7 @@ def _time(each: Row) -> str:
 def show_drill(report: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
     """Print what a drill proved."""
     if as_json:
-        print(json.dumps({**report, "run": {"id": run.id, "url": run.url}}, indent=2))
+        _print(report, run)
         return
     restored = ", ".join(f"{v}@{b}" for v, b in zip(report["volumes"], report["backups"], strict=True))
     _warn(report)
@@ -148,3 +148,4 @@ def show_drill(report: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
         print(f"  passed its check: {service}")
     age = report["data_age_s"] / 3600
     print(f"{report['stack']}: can be recovered in {report['recovery_s']:.1f} s, to data {age:.1f} h old")
+    print(f"run: {run.url}")

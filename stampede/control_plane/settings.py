@@ -137,17 +137,22 @@ def _worker_settings(places: Places, host: str, port: int, auth: str, certificat
             "STAMPEDE_HOST": _host_name(places),
             "STAMPEDE_CONTROL": "1",
         }
+        | {name: value for name, value in _before(places).items() if name in POOL_VARIABLES}
         | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     )
 
 
 def _host_name(places: Places) -> str:
     """As the environment says, else as it was before: a host keeps its name when its hostname changes."""
+    return os.environ.get("STAMPEDE_HOST") or _before(places).get("STAMPEDE_HOST") or socket.gethostname()
+
+
+def _before(places: Places) -> dict[str, str]:
+    """What the worker was last told. How its pool is to be holds until something else is said, if only nothing."""
     try:
-        before = read_env(worker_env(places)).get("STAMPEDE_HOST")
+        return read_env(worker_env(places))
     except FileNotFoundError:
-        before = None
-    return os.environ.get("STAMPEDE_HOST") or before or socket.gethostname()
+        return {}
 
 
 def _lines(settings: dict[str, str]) -> str:

@@ -33,7 +33,7 @@ class Demands:
 class Situation:
     """Everything a plan looks at. `wanted` is None when the stack shall go; `revisions` explain what changed.
 
-    `doubt` is what the last change may have left behind, if it did not end well.
+    `doubt` is what the last change may have left behind, if it did not end well. `stores` are those that take backups.
     """
 
     stack: str
@@ -43,6 +43,7 @@ class Situation:
     revisions: Mapping[int, Stack] = field(default_factory=dict)
     demands: Demands = Demands()
     doubt: Doubt = NO_DOUBT
+    stores: frozenset[str] = frozenset()
 
 
 def plan_stack(situation: Situation) -> Plan:
@@ -77,6 +78,7 @@ def plan_stack(situation: Situation) -> Plan:
             *_ailing(situation, touched),
             *_volumes_that_stay(situation),
             *_volumes_that_shrink(situation),
+            *_volumes_without_store(situation),
         ),
     )
 
@@ -268,6 +270,17 @@ def _volumes_that_shrink(situation: Situation) -> tuple[str, ...]:
         f"volumes.{key}.x-size: {volume.name} holds {human(there[volume.name])} and stays so: a volume never shrinks"
         for key, volume in wanted.items()
         if volume.size is not None and there.get(volume.name, 0) > volume_size(volume.size)
+    )
+
+
+def _volumes_without_store(situation: Situation) -> tuple[str, ...]:
+    """Volumes that are not backed up yet: stores are added by hand, and a stack may come before its store."""
+    wanted = situation.wanted.volumes if situation.wanted else {}
+    return tuple(
+        f"volumes.{key}.x-backups.store: there is no store {volume.backups.store} yet, and no backups without it"
+        f" (stampede store add {volume.backups.store} …)"
+        for key, volume in wanted.items()
+        if volume.backups and volume.backups.store not in situation.stores
     )
 
 

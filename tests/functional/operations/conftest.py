@@ -25,6 +25,7 @@ from stampede import control_plane
 from stampede.places import Places
 from stampede.programs import Finished, run
 from tests.lab.images import ensure_busybox
+from tests.lab.pools import clean_up
 
 HOST = "h1"
 
@@ -50,6 +51,7 @@ class Site:
             "STAMPEDE_HOST": HOST,
             "STAMPEDE_METRICS": f"127.0.0.1:{self.metrics_port}",
             "STAMPEDE_CLUSTER": self.cluster or self.places.cluster,
+            "STAMPEDE_POOL_SIZE": "2G",
         }
 
     def stampede(self, *words: str | Path, check: bool = True) -> Finished:
@@ -109,6 +111,7 @@ def site_of_its_own(cluster: str = "") -> Iterator[Site]:
         try:
             site.stop(everything=True)
         finally:
+            clean_up(site.places)
             run(["umount", "--lazy", site.places.files], check=False)
             shutil.rmtree(root, ignore_errors=True)
 

@@ -64,7 +64,17 @@ def test_the_commands_of_the_readme_work_as_they_stand(site: Site, app: str, ima
     (tmp_path / "compose.yaml").write_text(text)
     (tmp_path / "api-key").write_text("s3cr3t")
 
-    assert {words[1] for words in COMMANDS[1:]} >= {"up", "ps", "scale", "plan", "rollback", "logs", "exec", "down"}
+    assert {words[1] for words in COMMANDS[1:]} >= {
+        "up",
+        "ps",
+        "scale",
+        "plan",
+        "rollback",
+        "logs",
+        "exec",
+        "snapshot",
+        "down",
+    }
     for program, *words in COMMANDS:
         if program != "stampede":
             assert (ROOT / program).is_file()

@@ -107,3 +107,17 @@ def test_a_host_keeps_the_name_it_was_started_with(places: Places, monkeypatch: 
     monkeypatch.delenv("STAMPEDE_HOST")
     settings.prepare(places, "127.0.0.1", 4999)
     assert services.read_env(settings.worker_env(places))["STAMPEDE_HOST"] == "h7"
+
+
+def test_how_the_pool_is_to_be_holds_until_something_else_is_said(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAMPEDE_SNAPSHOT_RESERVE", "0.5")
+    settings.prepare(places, "127.0.0.1", 4999)
+    monkeypatch.delenv("STAMPEDE_SNAPSHOT_RESERVE")
+    settings.prepare(places, "127.0.0.1", 4999)
+    assert services.read_env(settings.worker_env(places))["STAMPEDE_SNAPSHOT_RESERVE"] == "0.5"
+
+    monkeypatch.setenv("STAMPEDE_SNAPSHOT_RESERVE", "")
+    settings.prepare(places, "127.0.0.1", 4999)
+    assert services.read_env(settings.worker_env(places))["STAMPEDE_SNAPSHOT_RESERVE"] == ""

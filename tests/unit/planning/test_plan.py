@@ -275,6 +275,15 @@ def test_a_stack_is_taken_away_in_the_reverse_order_of_its_start() -> None:
     assert "shop_data" in {c.name for c in world.plan(None, demands=Demands(remove_volumes=True))[0].changes}
 
 
+def test_a_stack_may_come_before_the_store_of_its_backups_and_is_told_so() -> None:
+    backed_up = {"data": {"name": "shop_data", "x-backups": {"store": "offsite"}}}
+    world, revision = World(), revision_of({"db": DATA}, volumes=backed_up)
+    (warning,) = world.plan(revision)[0].warnings
+    assert "no store offsite yet" in warning
+    assert "stampede store add offsite" in warning
+    assert not world.plan(revision, stores=frozenset({"offsite"}))[0].warnings
+
+
 def test_scaling_down_takes_the_highest_slots_and_says_so() -> None:
     plan = plan_for(world_with(web={"deploy": {"replicas": 3}}), web={"deploy": {"replicas": 1}})
     assert [(roll.label, roll.reason) for roll in rolls_of(plan)] == [

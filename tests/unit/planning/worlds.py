@@ -99,7 +99,12 @@ class World:
         )
 
     def plan(
-        self, wanted: Revision | None, *, demands: Demands | None = None, doubt: Doubt = NO_DOUBT
+        self,
+        wanted: Revision | None,
+        *,
+        demands: Demands | None = None,
+        doubt: Doubt = NO_DOUBT,
+        stores: frozenset[str] = frozenset(),
     ) -> tuple[Plan, tuple[Instance, ...]]:
         """The plan from here to there, and the instances that are wanted."""
         definition = wanted.definition if wanted else None
@@ -116,6 +121,7 @@ class World:
             revisions=self.revisions,
             demands=demands or Demands(),
             doubt=doubt,
+            stores=stores,
         )
         return plan_stack(situation), instances
 
