@@ -116,4 +116,10 @@ def show_to_docker(host: ThisHost, found: FoundManagedVolume) -> None:
 def _read_pool(host: ThisHost, stack: str) -> HostVolumes:
     volumes = host.pool.volumes(stack or None)
     snapshots = {volume.name: host.pool.snapshots(volume.name) for volume in volumes if volume.snapshots}
-    return HostVolumes(host=host.name, pool=host.pool.status(), volumes=volumes, snapshots=snapshots)
+    return HostVolumes(
+        host=host.name,
+        pool=host.pool.status(),
+        volumes=volumes,
+        arriving=host.pool.arrivals(stack or None),
+        snapshots=snapshots,
+    )

@@ -30,6 +30,7 @@ class VolumePool(Protocol):
     def ensure_volume(self, wanted: WantedVolume) -> FoundManagedVolume:
         """Afterwards the volume is there and mounted; a new one is empty. One that is there keeps its size and content.
 
+        One that arrives is returned as it is; once all of it is here and nothing uses it, it becomes one like others.
         Raises: Foreign when it is of another stack, Refused when the pool cannot promise its size, BadInput.
         """
         ...
@@ -99,6 +100,38 @@ class VolumePool(Protocol):
         meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool is
         too full for another one.
         """
+        ...
+
+    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+        """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
+
+        Such a volume is used while it arrives. It is none of `volumes` until it is finished, and none of the verbs
+        about those is for it but `ensure_volume`. Raises: Refused when there is a volume of that name, when there is no
+        room, or when it arrives from elsewhere; InUse when who brought it has died, and something uses what is left of
+        it; BadInput.
+        """
+        ...
+
+    def mount_arrival(self, volume: str) -> Path:
+        """Afterwards a volume that somebody brings can be used; returns the directory for containers.
+
+        Raises: UnknownName.
+        """
+        ...
+
+    def finish_arrival(self, volume: str) -> FoundManagedVolume:
+        """Afterwards it is a volume like others, and mounted; twice is once.
+
+        Raises: UnknownName, Refused until it is complete, InUse while something uses it.
+        """
+        ...
+
+    def drop_arrival(self, volume: str) -> bool:
+        """Afterwards it is not arriving, and nothing of it is left; False if it was not. Raises: InUse."""
+        ...
+
+    def arrivals(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
+        """Those that arrive on the host, or for a stack, by name, each with how much of it is here."""
         ...
 
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:

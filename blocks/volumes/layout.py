@@ -71,7 +71,12 @@ class Layout:
 
     def coming(self) -> list[VolumeRecord]:
         """Of volumes whose content is being received."""
-        found = sorted((*self.making.glob("*/volume.json"), *self.arriving.glob("*/volume.json")))
+        found = sorted(self.making.glob("*/volume.json"))
+        return [*(VolumeRecord.model_validate_json(path.read_bytes()) for path in found), *self.arriving_records()]
+
+    def arriving_records(self) -> list[VolumeRecord]:
+        """Of volumes that can be used before all of them is here, by name."""
+        found = sorted(self.arriving.glob("*/volume.json"))
         return [VolumeRecord.model_validate_json(path.read_bytes()) for path in found]
 
     def snapshot(self, volume: str, snapshot: str) -> Path:

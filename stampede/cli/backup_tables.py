@@ -79,6 +79,22 @@ def show_restored(done: Row, run: Run, *, as_json: bool) -> None:
     print(f"run: {run.url}")
 
 
+def show_instant(done: Row, run: Run, *, as_json: bool) -> None:
+    """Print what became of a volume that was used while it was restored."""
+    if as_json:
+        _print(done, run)
+        return
+    _warn(done)
+    if done["dry_run"]:
+        tell_restore(done)
+    if one := done["arrived"]:
+        print(
+            f"  {one['volume']} on {one['host']} from {one['from_volume']}@{one['backup']} of {_time(one)}:"
+            f" could be used after {done['usable_s']:.1f} s, is all here after {run.duration_s:.1f} s"
+        )
+    print(f"run: {run.url}")
+
+
 def tell_restore(plan: Row) -> None:
     """Tell the person who is going to be asked what a restore would do, on stderr."""
     for line in plan["plan"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class FakeVolumePool:
         self._made = False
         self._records: dict[str, VolumeRecord] = {}
         self._coming: dict[str, int] = {}
+        self._arriving: dict[str, str] = {}
+        self._hidden: dict[str, VolumeRecord] = {}
         self._snapshots: dict[str, dict[str, Snapshot]] = {}
 
     def ensure_pool(self) -> PoolStatus:
@@ -57,6 +59,10 @@ class FakeVolumePool:
         check_volume_name(wanted.name)
         size = volume_size(wanted.size_bytes)
         self._made = True
+        if wanted.name in self._arriving:
+            with suppress(Refused):
+                return self.finish_arrival(wanted.name)
+            return self._found(wanted.name)
         record = self._records.get(wanted.name)
         if record is None:
             self._add(wanted, size)
@@ -126,7 +132,7 @@ class FakeVolumePool:
     def receive(self, new: WantedVolume) -> Iterator[Path]:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
-        if new.name in self._records or new.name in self._coming:
+        if new.name in self._records or new.name in self._coming or new.name in self._arriving:
             raise Refused(f"there is a volume {new.name} already")
         self._refuse_full(new.name, size)
         image = self._root / "making" / new.name
@@ -163,6 +169,49 @@ class FakeVolumePool:
         finally:
             mark.unlink()
             image.unlink(missing_ok=True)
+
+    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+        check_volume_name(new.name)
+        size = volume_size(new.size_bytes)
+        self._made, folder = True, self._root / "arriving" / new.name
+        if new.name not in self._arriving:
+            self._add(new, size)
+            self._arriving[new.name] = source
+            self._hidden[new.name] = self._records.pop(new.name)
+            folder.mkdir(parents=True)
+        elif self._arriving[new.name] != source:
+            raise Refused(f"volume {new.name} is arriving from elsewhere")
+        return folder
+
+    def mount_arrival(self, volume: str) -> Path:
+        self._known_arrival(volume)
+        self._data(volume).mkdir(parents=True, exist_ok=True)
+        self.mounted.add(volume)
+        return self._data(volume)
+
+    def finish_arrival(self, volume: str) -> FoundManagedVolume:
+        if volume not in self._records:
+            folder = self._known_arrival(volume)
+            if not (folder / "image.complete").exists():
+                raise Refused(f"volume {volume} has not arrived yet")
+            self._refuse_busy(volume)
+            self.mount_arrival(volume)
+            self._records[volume] = self._hidden[volume]
+            self._forget_arrival(volume)
+        return self._found(volume)
+
+    def drop_arrival(self, volume: str) -> bool:
+        if check_volume_name(volume) not in self._arriving:
+            return False
+        self._refuse_busy(volume)
+        self._forget_arrival(volume)
+        shutil.rmtree(self._data(volume).parent, ignore_errors=True)
+        self.mounted.discard(volume)
+        del self._snapshots[volume]
+        return True
+
+    def arrivals(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
+        return tuple(self._found(name) for name, one in sorted(self._hidden.items()) if stack in (None, one.stack))
 
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
@@ -224,7 +273,9 @@ class FakeVolumePool:
         return self.volumes()
 
     def _add(self, wanted: WantedVolume, size: int, origin: str = "") -> None:
-        if wanted.name in self._coming:
+        if wanted.name in self._records:
+            raise Refused(f"there is a volume {wanted.name} already")
+        if wanted.name in self._coming or wanted.name in self._arriving:
             raise Refused(f"volume {wanted.name} is being restored")
         self._refuse_full(wanted.name, size)
         self._records[wanted.name] = VolumeRecord(
@@ -281,17 +332,29 @@ class FakeVolumePool:
             raise InUse(f"{volume} is in use")
 
     def _sizes(self) -> list[int]:
-        return [*(one.size_bytes for one in self._records.values()), *self._coming.values()]
+        known = (*self._records.values(), *self._hidden.values())
+        return [*(one.size_bytes for one in known), *self._coming.values()]
+
+    def _known_arrival(self, volume: str) -> Path:
+        if check_volume_name(volume) not in self._arriving:
+            raise UnknownName(f"no volume {volume} is arriving")
+        return self._root / "arriving" / volume
+
+    def _forget_arrival(self, volume: str) -> None:
+        shutil.rmtree(self._root / "arriving" / volume)
+        del self._arriving[volume], self._hidden[volume]
 
     def _found(self, name: str) -> FoundManagedVolume:
+        arriving = name in self._hidden
         return FoundManagedVolume(
-            **self._records[name].model_dump(),
+            **(self._hidden if arriving else self._records)[name].model_dump(),
             host=self._host,
             used_bytes=0,
             data=str(self._data(name)),
             mounted=name in self.mounted,
             snapshots=len(self._snapshots[name]),
             trouble=self.troubles.get(name, ""),
+            arriving=0.0 if arriving else None,
         )
 
     def _status(self) -> PoolStatus:
