@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stampede.backup.restore import RestoreReport
 from stampede.blocks.backups.jobs import RepositoryAccess, RestoreJob
 from stampede.blocks.backups.process import run_job
+from stampede.blocks.volumes import ext4
 from stampede.blocks.volumes.contract import VolumePool
 from stampede.blocks.volumes.recovery import fit
 from stampede.errors import Refused, UnknownName
@@ -32,7 +33,9 @@ def restore_into_pool(
     volume: str,
     backup: int,
     *,
+    data_bytes: int = 0,
     allow_holes: bool = False,
+    thoroughly: bool = False,
     progress: Callable[[int, int], None] = lambda done, of: None,
     cancelled: threading.Event | None = None,
 ) -> Restored:
@@ -41,9 +44,10 @@ def restore_into_pool(
     One that is there is that only if it has the same label of the run that wanted it: what another run restored may
     have been written to since.
 
-    Its file system is mended as after a power cut, and fills the volume if that is larger. If this raises or is killed,
-    nothing is there. Raises: Refused if another volume has the name or the pool has no room to promise, BadInput if the
-    backup is larger than `wanted`, NoSpace, Cancelled, and what `restore` and `pool.receive` raise.
+    Its file system is mended as after a power cut, and fills the volume if that is larger; `thoroughly` looks at all of
+    it. If this raises or is killed, nothing is there. `data_bytes` is how much it holds, as far as known.
+    Raises: Refused if another volume has the name or the pool has no room for it, BadInput if the backup is larger than
+    `wanted`, ext4.Damaged, NoSpace, Cancelled, and what `restore` and `pool.receive` raise.
     """
     origin = f"{access.repository}/{volume}@{backup}"
     before = _volume(pool, wanted)
@@ -53,7 +57,7 @@ def restore_into_pool(
         return Restored(volume=before.model_copy(update={"mounted": True}), report=None)
     if before is not None:
         raise Refused(f"there is a volume {wanted.name} already", "restore to another name, or remove it")
-    with pool.receive(labelled) as image:
+    with pool.receive(labelled, data_bytes=data_bytes) as image:
         fetched = image.with_name(f"{image.name}.fetched")
         size = image.stat().st_size
         job = RestoreJob(
@@ -68,6 +72,8 @@ def restore_into_pool(
             report = run_job(job, progress, cancelled)
             assert isinstance(report, RestoreReport)
             fit(fetched, size, wanted.name)
+            if thoroughly:
+                ext4.mend(fetched, wanted.name, thoroughly=True)
             fetched.rename(image)
         finally:
             fetched.with_name(f"{fetched.name}.partial").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from stampede.backup.views import BackupsRestored, BackupView, VolumeRestored, free_key, picked
 from stampede.documents import Revision
 from stampede.errors import BadInput, Refused, StampedeError
-from stampede.flows.backups.choosing import known_revision
+from stampede.flows.backups.choosing import host_for, known_revision
 from stampede.flows.backups.looking import backups_in
 from stampede.flows.converge import Request, converge_quietly
 from stampede.flows.volumes.hosts import Volumes, volumes_of
@@ -72,7 +72,7 @@ async def restore_backup(
     if in_place:
         return await _in_place(stack, chosen, found, dry_run, wait_for_lock_s, requested_by, why)
     # A run that was killed and goes on finds what it has restored already.
-    taken = {key_of(one) for one in found.all if one.labels.get(RUN) != str(flow_run.id)}
+    taken = {key_of(one) for one in (*found.all, *found.arriving) if one.labels.get(RUN) != str(flow_run.id)}
     if to in taken:
         raise Refused(f"{stack}/{to} exists already", "choose another name, or --in-place to replace what it holds")
     keys = {view.volume: to or free_key(view.volume, view.backup, taken) for view in chosen}
@@ -83,9 +83,7 @@ async def restore_backup(
         revision, run, done = await known_revision(stack), str(flow_run.id), list[VolumeRestored]()
         for view in chosen:
             key = keys[view.volume]
-            done.append(
-                await _fetched(view, key, _docker_name(revision, stack, key), await _host_for(view, found), run)
-            )
+            done.append(await _fetched(view, key, _docker_name(revision, stack, key), await host_for(view, found), run))
         payload |= _told(done)
     return BackupsRestored(stack=stack, store=chosen[0].store, volumes=tuple(done), plan=plan)
 
@@ -200,13 +198,6 @@ async def _fetched(view: BackupView, key: str, docker_name: str, host: str, run:
     labels = {KEY: key, RUN: run}
     wanted = WantedVolume(name=docker_name, stack=view.stack, size_bytes=view.size_bytes, labels=labels)
     return await on_host(host, fetch_volume_on_host, step=f"fetch {view.name}", view=view, wanted=wanted)
-
-
-async def _host_for(view: BackupView, found: Volumes) -> str:
-    """Where its volume is, or was, or else the first."""
-    hosts = await schedulable_hosts()
-    there = [one.host for one in found.all if key_of(one) == view.volume]
-    return next((host for host in (*there, view.host) if host in hosts), hosts[0])
 
 
 def _coming(view: BackupView, volume: FoundManagedVolume) -> Snapshot:
