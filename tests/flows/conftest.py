@@ -15,6 +15,7 @@ from prefect.tasks import Task
 
 from stampede.planning import slots
 from stampede.tasks import balancer, containers, files, health, images, networks, reading, stack_state, volumes
+from tests.flows.backup_site import site as site
 from tests.flows.inline_hosts import hosts_inline
 from tests.flows.lab import Lab
 from tests.flows.server import Server, running_server

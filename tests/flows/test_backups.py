@@ -2,177 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import threading
-from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.tasks import Task
-from pydantic import SecretStr
 
 from stampede.backup.recovery_key import new_recovery_key
-from stampede.backup.repository import create_repository
-from stampede.backup.views import StackBackedUp
-from stampede.blocks.backups import Answer, Job, into_pool
-from stampede.blocks.backups import __main__ as process
 from stampede.blocks.documents import Documents
-from stampede.blocks.stores import StampedeStore, Stores
+from stampede.blocks.stores import Stores
 from stampede.blocks.volumes import ext4
 from stampede.documents import head_name
-from stampede.errors import BackupError, Foreign, Refused, StackLocked, StoreUnavailable, UnknownName, WrongKey
+from stampede.errors import BackupError, Foreign, Refused, StackLocked, StoreUnavailable, WrongKey
 from stampede.flows.backups import backup_stack as backup_stack_module
-from stampede.flows.backups import restore as restore_module
 from stampede.flows.backups.backup_stack import backup_stack
 from stampede.flows.backups.drill import drill_restore
-from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
+from stampede.flows.backups.looking import prune_backups, verify_backups
 from stampede.flows.backups.restore import recover_stack, restore_backup
-from stampede.flows.volumes.shaping import clone_volume
-from stampede.flows.volumes.snapshot_stack import snapshot_stack
-from stampede.locking import backups_of
 from stampede.planning.changes import Outcome
 from stampede.retention import Retention
-from stampede.tasks import backup_bases, backup_jobs, backups, fetching, stores
-from stampede.tasks.last_backups import read_backups
-from stampede.tasks.locks import stack_lock
-from stampede.volumes.labels import FETCHED, KEEP, KEY
-from stampede.volumes.models import WantedVolume
+from stampede.tasks import backups, stores
+from stampede.volumes.labels import KEY
 from stampede.volumes.room import SOFT_WATERMARK
-from tests.fakes.object_store import FakeStore
-from tests.fakes.volumes import FakeVolumePool
-from tests.flows.lab import Lab
+from tests.flows.backup_site import MIB, STORE, TEXT, Site, up
 from tests.flows.perils import Killed
 from tests.flows.test_interruptions import kill_at_every_step
 from tests.flows.test_volumes import killed_once
-
-STORE = "offsite"
-TEXT = """
-services:
-  db:
-    image: stampede-test/busybox:1
-    healthcheck: {{test: ["CMD", "true"], interval: 50ms, retries: 1}}
-    deploy: {{update_config: {{monitor: 0s}}}}
-    volumes: ["data:/data", "files:/files"]
-volumes:
-  data: {{x-size: 64M, x-backups: {{store: offsite{keep}}}}}
-  files: {{x-size: 64M, x-backups: {{store: offsite{keep}}}}}
-"""
-MIB = 1 << 20
-
-
-class Site:
-    """A stack with two volumes, and a store. Every step that has an effect passes `step`."""
-
-    def __init__(self, lab: Lab, stack: str, store: FakeStore) -> None:
-        self.lab, self.stack, self.store = lab, stack, store
-        self.steps: list[str] = []
-        self.peril: Callable[[int, str], None] = lambda number, what: None
-
-    @property
-    def pool(self) -> FakeVolumePool:
-        pool = self.lab.hosts["h1"].pool
-        assert isinstance(pool, FakeVolumePool)
-        return pool
-
-    def step(self, what: str) -> None:
-        self.steps.append(what)
-        self.peril(len(self.steps), what)
-
-    def write(self, text: str) -> None:
-        for volume in self.pool.volumes():
-            (Path(volume.data) / "file").write_text(text)
-
-    async def back_up(self) -> StackBackedUp:
-        self.steps.clear()
-        done: StackBackedUp = await backup_stack(stack=self.stack)
-        return done
-
-    def lose(self, key: str) -> None:
-        """A volume of the stack is no more, as if its disk had died."""
-        name = self.called()[key]
-        del self.pool._records[name], self.pool._snapshots[name]
-        shutil.rmtree(self.pool._data(name).parent)
-
-    def called(self) -> dict[str, str]:
-        """What the volumes are for Docker, by their keys."""
-        return {one.labels[KEY]: one.name for one in self.pool.volumes(self.stack)}
-
-    def kept_snapshots(self) -> list[int]:
-        """How many each volume has that wait for the next backup."""
-        return [
-            sum(KEEP in one.labels for one in self.pool.snapshots(volume.name))
-            for volume in self.pool.volumes(self.stack)
-        ]
-
-    async def numbers(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for view in await list_backups(stack=self.stack, store=STORE):
-            found.setdefault(view.volume, []).append(view.backup)
-        return found
-
-
-@pytest.fixture
-async def site(lab: Lab, stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
-    store = FakeStore()
-    made = Site(lab, stack, store)
-    key = new_recovery_key()
-    keys = create_repository(store, key, datetime.now(UTC))
-    document = StampedeStore(
-        bucket="bucket",
-        access_key=SecretStr("id"),
-        secret_key=SecretStr("secret"),
-        recovery_key=SecretStr(key),
-        master_key=SecretStr(keys.master.hex()),
-        repository=keys.repository,
-        origin="lab",
-        ready=True,
-        confirmed=True,
-    )
-    async with get_client() as client:
-        await document.asave(STORE, overwrite=True, client=client)
-
-    def run_job(job: Job, progress: Callable[[int, int], None], cancelled: threading.Event) -> Answer:
-        made.step(f"{job.verb} {getattr(job, 'volume', '')}")
-        return process._do(job, cancelled)
-
-    def image_of(pool: FakeVolumePool, volume: str, snapshot: str) -> Path:
-        """What the files of a snapshot come to as an image of 16 MiB."""
-        held = pool._kept(pool._snapshot(volume, snapshot))
-        image = tmp_path / f"{volume}@{snapshot}"
-        image.write_bytes(b"".join(path.read_bytes() for path in sorted(held.glob("*"))).ljust(16 * MIB, b"\0"))
-        return image
-
-    def write_base(*words: Any) -> None:
-        made.step("write base")
-        backup_bases.write_base(*words)
-
-    remove = FakeVolumePool.remove_snapshot
-
-    def remove_snapshot(pool: FakeVolumePool, volume: str, snapshot: str) -> bool:
-        made.step("remove snapshot")
-        return remove(pool, volume, snapshot)
-
-    for module in (backup_jobs, into_pool, fetching):
-        monkeypatch.setattr(module, "run_job", run_job)
-    monkeypatch.setattr(process, "S3Store", lambda address, **how: store.view())
-    monkeypatch.setattr(backups, "write_base", write_base)
-    monkeypatch.setattr(FakeVolumePool, "snapshot_image", image_of)
-    monkeypatch.setattr(FakeVolumePool, "remove_snapshot", remove_snapshot)
-    for task in [one for one in vars(backups).values() if isinstance(one, Task)]:
-        monkeypatch.setattr(task, "retry_delay_seconds", [0.0] * 2)
-    return made
-
-
-async def up(site: Site, keep: str = "") -> None:
-    await site.lab.deploy(site.stack, TEXT.format(keep=keep))
-    site.write("first")
 
 
 async def test_all_volumes_are_backed_up_and_a_second_time_nothing_is_sent(site: Site) -> None:
@@ -331,172 +186,6 @@ async def test_pruning_follows_what_is_said_and_tells_why(site: Site) -> None:
     ]
     await prune_backups(stack=site.stack, volumes=["data"], keep=Retention(last=1))
     assert await site.numbers() == {"data": [3], "files": [1, 2, 3]}
-
-
-async def test_snapshots_of_backups_that_failed_do_not_pile_up(site: Site) -> None:
-    await up(site)
-    await site.back_up()
-
-    def away(at: int, what: str) -> None:
-        if what.startswith("backup"):
-            raise StoreUnavailable("the store is away", "wait")
-
-    for text in ("one", "two", "three"):
-        site.write(text)
-        site.peril = away
-        with pytest.raises(StoreUnavailable):
-            await site.back_up()
-        assert site.kept_snapshots() == [2, 2]  # what the next one is compared with, and the one that failed
-    site.peril = lambda at, what: None
-    assert all(one.uploaded_bytes < MIB for one in (await site.back_up()).volumes)
-    assert site.kept_snapshots() == [1, 1]
-
-
-async def test_without_backups_in_the_file_no_snapshot_waits_for_the_next_one(site: Site) -> None:
-    await up(site)
-    await site.back_up()
-    text = TEXT.format(keep="").replace("files: {x-size: 64M, x-backups: {store: offsite}}", "files: {x-size: 64M}")
-    await site.lab.deploy(site.stack, text)
-    assert site.kept_snapshots() == [1, 0]
-
-
-async def test_a_scheduled_backup_waits_for_another_one(site: Site) -> None:
-    await up(site)
-    began, ends = asyncio.Event(), asyncio.Event()
-
-    @flow
-    async def another() -> None:
-        async with stack_lock(backups_of(site.stack), who="", why="another"):
-            began.set()
-            await ends.wait()
-
-    first = asyncio.create_task(another())
-    await began.wait()
-    second = asyncio.create_task(backup_stack(stack=site.stack, volumes=["data"], scheduled=True))
-    await asyncio.sleep(2)
-    assert not second.done()
-    ends.set()
-    await first
-    assert [one.volume for one in (await second).volumes] == [f"{site.stack}/data"]
-
-
-async def test_a_scheduled_backup_leaves_out_what_is_nowhere_and_fails_only_if_it_is_used(site: Site) -> None:
-    await up(site)
-    spare = TEXT.format(keep="") + "  spare: {x-size: 64M, x-backups: {store: offsite}}\n"
-    await site.lab.deploy(site.stack, spare)
-    with pytest.raises(UnknownName, match="spare"):
-        await backup_stack(stack=site.stack, volumes=["data", "spare"])
-    done = await backup_stack(stack=site.stack, volumes=["data", "spare"], scheduled=True)
-    assert [one.volume for one in done.volumes] == [f"{site.stack}/data"]
-    assert done.warnings == (f"{site.stack}/spare is not backed up: no host that answers has it",)
-    taken = await snapshot_stack(stack=site.stack, volumes=["data", "spare"], scheduled=True)
-    assert [one.volume for one in taken.snapshots] == ["data"]
-    assert taken.warnings == (f"{site.stack}/spare has no snapshot: no host that answers has it",)
-    site.lose("files")
-    with pytest.raises(BackupError, match=f"has {site.stack}/files"):
-        await backup_stack(stack=site.stack, volumes=["data", "files"], scheduled=True)
-    assert await site.numbers() == {"data": [1, 2]}
-
-
-async def test_of_volumes_that_are_called_the_same_the_one_in_the_file_is_backed_up(site: Site) -> None:
-    await up(site)
-    twin = WantedVolume(name="twin", stack=site.stack, size_bytes=64 * MIB, labels={KEY: "data"})
-    FakeVolumePool.ensure_volume(site.pool, twin)
-    await site.back_up()
-    assert [len(site.pool.snapshots(name)) for name in ("twin", f"{site.stack}_data")] == [0, 1]
-
-
-async def test_a_lost_volume_comes_back_under_the_name_that_its_file_says(site: Site) -> None:
-    text = TEXT.format(keep="").replace("data: {x-size", "data: {name: precious, x-size")
-    await site.lab.deploy(site.stack, text)
-    await site.back_up()
-    site.lose("data")
-    done = await restore_backup(stack=site.stack, volumes=["data"], store=STORE)
-    assert [one.volume for one in done.volumes] == [f"{site.stack}/data"]
-    assert site.called() == {"data": "precious", "files": f"{site.stack}_files"}
-
-
-async def test_no_volume_is_called_like_another_one_of_its_stack(site: Site) -> None:
-    text = TEXT.format(keep="").replace("data: {x-size", "data: {name: precious, x-size")
-    await site.lab.deploy(site.stack, text)
-    await site.back_up()
-    with pytest.raises(Refused, match=f"{site.stack}/data exists already"):
-        await restore_backup(stack=site.stack, volumes=["files"], store=STORE, to="data")
-    with pytest.raises(Refused, match=f"{site.stack}/data exists already"):
-        await clone_volume(stack=site.stack, volume="files", new="data")
-    assert len(site.pool.volumes(site.stack)) == 2
-
-
-async def test_a_restore_that_goes_on_restores_once_and_another_one_anew(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await up(site)
-    await site.back_up()
-    with monkeypatch.context() as patch:
-        patch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(uuid4()))
-        for _ in range(2):
-            done = await restore_backup(stack=site.stack, volumes=["data"], store=STORE)
-            assert [one.volume for one in done.volumes] == [f"{site.stack}/data-restored-1"]
-    done = await restore_backup(stack=site.stack, volumes=["data"], store=STORE)
-    assert [one.volume for one in done.volumes] == [f"{site.stack}/data-restored-1-2"]
-    with pytest.raises(Refused, match="exists already"):
-        await restore_backup(stack=site.stack, volumes=["data"], store=STORE, to="data-restored-1")
-
-
-async def test_a_recovery_leaves_out_volumes_that_the_newest_revision_has_no_more(site: Site) -> None:
-    await up(site)
-    await site.back_up()
-    text = TEXT.format(keep="").replace(', "files:/files"', "")
-    await site.lab.deploy(site.stack, text[: text.index("  files:")])
-    await site.back_up()
-    await site.lab.remove(site.stack, volumes=True)
-    planned = await recover_stack(stack=site.stack, store=STORE, dry_run=True)
-    assert planned.plan == (f"{site.stack}/data@2 as {site.stack}/data",)
-    assert [one.partition(",")[0] for one in planned.warnings] == [f"{site.stack}/files is left out"]
-
-
-async def test_what_was_recovered_here_and_served_is_not_taken_for_a_backup(site: Site) -> None:
-    await up(site)
-    await site.back_up()
-    await site.lab.remove(site.stack, volumes=True)
-    await recover_stack(stack=site.stack, store=STORE)
-    site.write("written since")
-    await site.lab.remove(site.stack)
-    with pytest.raises(Refused, match="already"):
-        await recover_stack(stack=site.stack, store=STORE)
-
-
-async def test_a_restore_in_place_that_fails_leaves_no_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    await up(site)
-    await site.back_up()
-
-    async def refuse(*_: object) -> Outcome:
-        assert any(FETCHED in one.labels for one in site.pool.snapshots(f"{site.stack}_data"))
-        raise Refused("something else uses it")
-
-    monkeypatch.setattr(restore_module, "go_back_to", refuse)
-    with pytest.raises(Refused, match="something else uses it"):
-        await restore_backup(stack=site.stack, volumes=["data"], store=STORE, in_place=True)
-    assert [KEEP in one.labels for one in site.pool.snapshots(f"{site.stack}_data")] == [True]
-
-
-async def test_metrics_do_not_remember_a_backup_whose_stack_was_removed_meanwhile(site: Site) -> None:
-    await up(site)
-    places, thin, told = site.lab.hosts["h1"].places, backups.let_earlier_go, list[str]()
-
-    async def meanwhile(work: backups.Work) -> None:
-        if not told:
-            told.append(work.key)
-            await site.lab.remove(site.stack)
-        await thin(work)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup_stack_module, "let_earlier_go", meanwhile)
-        await site.back_up()
-    assert read_backups(places) == ()
-    await site.lab.deploy(site.stack, TEXT.format(keep=""))
-    await site.back_up()
-    assert [one.volume for one in read_backups(places)] == ["data", "files"]
 
 
 @pytest.fixture
