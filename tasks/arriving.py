@@ -81,7 +81,9 @@ class _Bringing:
         """The volume, all of which is here. Raises: Cancelled."""
         found, log, told = self.usable(), get_run_logger(), ""
         while True:
-            if not found.mounted:  # who brought it has died
+            if not found.mounted:  # who brought it has died, or it is being removed at this moment
+                self._pool.ensure_pool()  # which waits for whoever changes the pool
+                self._still_there()
                 found = self.usable()
             if found.arriving is None:
                 return found
