@@ -12,7 +12,6 @@ from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import ThisHost, this_host
 from stampede.tasks.threads import in_thread
 from stampede.tasks.volumes import bound_to
-from stampede.volumes.labels import RUN
 from stampede.volumes.models import FoundManagedVolume, Snapshot, WantedVolume
 from stampede.volumes.stall import BUDGET_S
 from stampede.volumes.views import HostVolumes
@@ -32,11 +31,7 @@ async def take_snapshots(
 
     A run that took them before gets those. Raises: Refused when writers would wait for too long or the pool is full.
     """
-    pool = this_host().pool
-    taken = [one for volume in volumes for one in await in_thread(pool.snapshots, volume) if one.labels.get(RUN) == run]
-    if len(taken) == len(volumes):
-        return tuple(taken)
-    made = await in_thread(pool.snapshot, volumes, labels={**labels, RUN: run}, budget_s=budget_s)
+    made = await in_thread(this_host().pool.snapshot, volumes, run=run, labels=labels, budget_s=budget_s)
     for one in made:
         get_run_logger().info("%s@%s: writers waited %.1f ms", one.volume, one.id, one.stall_s * 1000)
     return made

@@ -21,7 +21,7 @@ from stampede.blocks.volumes import ext4, loops, mounts
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.layout import Layout, entries, is_claimed, move, persist, remove_tree, write
 from stampede.blocks.volumes.recovery import fit
-from stampede.errors import DaemonError, Refused, UnknownName
+from stampede.errors import DaemonError, Refused, StampedeError, UnknownName
 from stampede.frozen import Frozen
 from stampede.volumes.models import VolumeRecord
 
@@ -187,5 +187,5 @@ def settle_arrivals(layout: Layout, ground: Ground, mounted_at: Path) -> None:
         if arrival.record is None:
             remove_tree(folder)
         elif arrival.complete.exists() and not arrival.is_brought and mounts.mount_at(mounted_at / folder.name) is None:
-            with suppress(DaemonError):  # a file system that cannot be mended; whoever finishes this one is told
+            with suppress(StampedeError, OSError):  # one that cannot be mended; whoever finishes it is told
                 arrival.finish()

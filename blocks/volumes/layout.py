@@ -25,10 +25,14 @@ from stampede.volumes.names import check_snapshot_id, check_volume_name, order_o
 
 
 class RestoreUnderWay(Frozen):
-    """Which snapshot a volume goes back to, and under which id what it holds now is kept."""
+    """Which snapshot a volume goes back to, and under which id what it holds now is kept.
+
+    `ready` says that image.new is whole, and takes the place of the image if it has not done so.
+    """
 
     snapshot: str
     safety: Snapshot
+    ready: bool = False
 
 
 class Layout:

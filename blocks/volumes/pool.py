@@ -13,11 +13,12 @@ from pathlib import Path
 from stampede.blocks.volumes import ext4, mounts, snapshots
 from stampede.blocks.volumes.arriving_volumes import ArrivingVolumes
 from stampede.blocks.volumes.freezing import thaw_all
-from stampede.blocks.volumes.layout import RestoreUnderWay, claimed, move, persist, remove_tree, write
+from stampede.blocks.volumes.layout import claimed, move, persist, remove_tree, write
 from stampede.blocks.volumes.received import received
-from stampede.blocks.volumes.recovery import finish_restore
+from stampede.blocks.volumes.restoring import put_back
 from stampede.errors import BadInput, Foreign, InUse, Refused, StampedeError
-from stampede.volumes.labels import REPLACED_BY
+from stampede.volumes.keeping import of_run
+from stampede.volumes.labels import RUN
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolStatus,
@@ -72,13 +73,17 @@ class ImagePool(ArrivingVolumes):
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
     ) -> tuple[Snapshot, ...]:
         with self._changing():
             records = [self._layout.known(name) for name in sorted(set(volumes))]
-            taken = {one.id for record in records for one in self._layout.snapshots(record.name)}
+            there = [self._layout.snapshots(record.name) for record in records]
+            if run and (own := of_run(run, there)):
+                return own
+            taken = {one.id for of_volume in there for one in of_volume}
             if named and named in taken:
                 return tuple(self._layout.known_snapshot(record.name, named) for record in records)
             if self._status().pressure == "hard":
@@ -91,7 +96,7 @@ class ImagePool(ArrivingVolumes):
                 {one.name: self._images.place(one.name) for one in records if self._images.is_mounted(one.name)},
                 named=named or snapshot_id(now, taken),
                 now=now,
-                labels=labels or {},
+                labels={**(labels or {}), **({RUN: run} if run else {})},
                 freeze=freeze,
                 budget_s=budget_s,
             )
@@ -128,12 +133,13 @@ class ImagePool(ArrivingVolumes):
             return self._found(record)
 
     @contextmanager
-    def receive(self, new: WantedVolume) -> Iterator[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> Iterator[Path]:
         check_volume_name(new.name)
         size, making = volume_size(new.size_bytes), self._layout.making / new.name
         with self._changing(make=True):
             if self._layout.record(new.name):
                 raise Refused(f"there is a volume {new.name} already", "restore to another name")
+            self._refuse_filling(data_bytes, f"volume {new.name}")
             record = self._recorded(new, size)
             making.mkdir(mode=0o700)
             claim = claimed(making)
@@ -151,8 +157,8 @@ class ImagePool(ArrivingVolumes):
             remove_tree(making)
             os.close(claim)
 
-    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
-        return received(self._layout, coming, self._changing, lambda: self._status().pressure)
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
+        return received(self._layout, coming, self._changing, lambda what: self._refuse_filling(data_bytes, what))
 
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         with self._changing():
@@ -160,21 +166,9 @@ class ImagePool(ArrivingVolumes):
             self._layout.known_snapshot(volume, snapshot)
             taken = {one.id for one in self._layout.snapshots(volume)}
             if safety not in taken:
-                self._images.unmount(volume)
                 now = self._now()
-                keeping = Snapshot(
-                    id=safety or snapshot_id(now, taken),
-                    volume=volume,
-                    stack=record.stack,
-                    created=now,
-                    size_bytes=record.size_bytes,
-                    consistency="unmounted",
-                    together=(volume,),
-                    extents=self._ground.extents(self._layout.image(volume)),
-                    labels={REPLACED_BY: snapshot},
-                )
-                write(self._layout.restore(volume), RestoreUnderWay(snapshot=snapshot, safety=keeping))
-                safety = finish_restore(self._layout, self._ground, record).id
+                safety = safety or snapshot_id(now, taken)
+                put_back(self._layout, self._ground, self._images, record, snapshot, safety, now)
             self._images.mount(record)
             return self._layout.known_snapshot(volume, safety)
 
@@ -242,7 +236,7 @@ class ImagePool(ArrivingVolumes):
         if not self._ground.find():
             return ()
         found = []
-        thaw_all(self._images.place(one.name) for one in self._layout.records() if self._images.is_mounted(one.name))
+        thaw_all(Path(one.data).parent for one in self.volumes() if one.mounted)
         with self._changing():
             for record in self._layout.records():
                 trouble = ""

@@ -27,7 +27,7 @@ from stampede.volumes.models import (
     VolumeRecord,
     WantedVolume,
 )
-from stampede.volumes.room import human, pressure, refuse_too_much, reserved, room
+from stampede.volumes.room import human, pressure, refuse_filling, refuse_too_much, reserved, room
 
 
 class PoolOfHost:
@@ -102,6 +102,10 @@ class PoolOfHost:
             trouble=trouble or (arriving.trouble if arriving.record else self._images.trouble(record)),
             arriving=arriving.share if arriving.record else None,
         )
+
+    def _refuse_filling(self, more: int, what: str) -> None:
+        size, used = self._ground.sizes()
+        refuse_filling(more, what, used, size)
 
     def _refuse_too_much(self, more: int, what: str) -> None:
         refuse_too_much(more, what, self._promisable(), self._promised(), self._settings)

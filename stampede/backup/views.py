@@ -221,7 +221,9 @@ class FilesRestored(Frozen):
 class DrillReport(Frozen):
     """What a drill showed. `recovery_s` passed from its beginning until the services were healthy on the restored data.
 
-    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes.
+    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes. The file
+    system of each volume was checked, and the repositories of the stores `opened` open by their recovery keys alone.
+    `checks` are services whose check succeeded, `left_out` mounts of the host that they do not get, with the reasons.
     """
 
     stack: str
@@ -230,6 +232,8 @@ class DrillReport(Frozen):
     backups: tuple[int, ...] = ()
     services: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     verified_bytes: int = 0
     recovery_s: float = 0.0
     data_age_s: float = 0.0
@@ -290,15 +294,19 @@ def picked(
     own = [one for one in own if not one.trouble]
     if until is not None:
         own = [one for one in own if one.created <= until]
-    newest: dict[str, BackupView] = {}
+    last: dict[str, BackupView] = {}
     for one in sorted(own, key=lambda one: one.created):
-        newest[one.volume] = one
-    missing = sorted(set(keys or ()) - newest.keys())
-    if missing or not newest:
+        last[one.volume] = one
+    missing = sorted(set(keys or ()) - last.keys())
+    if missing or not last:
         what = f"backup {backup}" if backup is not None else f"backup from before {until}"
         volumes = ", ".join(name_of(stack, key) for key in missing) or stack
         raise UnknownName(f"{volumes} has no {what}", f"stampede backup ls {stack} shows which there are")
-    return tuple(newest[key] for key in sorted(newest))
+    return tuple(last[key] for key in sorted(last))
+
+
+def newest(views: Iterable[BackupView]) -> BackupView:
+    return max(views, key=lambda view: view.created)
 
 
 def free_key(key: str, backup: int, taken: Iterable[str]) -> str:

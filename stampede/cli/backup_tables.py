@@ -154,10 +154,14 @@ def show_drill(report: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
         _print(report, run)
         return
     restored = ", ".join(f"{v}@{b}" for v, b in zip(report["volumes"], report["backups"], strict=True))
-    print(f"  restored and compared {restored} ({human(report['verified_bytes'])})")
+    _warn(report)
+    print(f"  restored and compared {restored} ({human(report['verified_bytes'])}), file systems sound")
+    print(f"  opened by the recovery key: {', '.join(report['opened'])}")
     print(f"  ran healthy on it: {', '.join(report['services'])} on {report['host']}, with no way out")
-    for check in report["checks"]:
-        print(f"  checked {check}")
+    for mount in report["left_out"]:
+        print(f"  did not see {mount}")
+    for service in report["checks"]:
+        print(f"  passed its check: {service}")
     age = report["data_age_s"] / 3600
     print(f"{report['stack']}: can be recovered in {report['recovery_s']:.1f} s, to data {age:.1f} h old")
     print(f"run: {run.url}")

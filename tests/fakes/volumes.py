@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stampede.errors import BadInput, Foreign, InUse, Refused, UnknownName
-from stampede.volumes.labels import REPLACED_BY
+from stampede.volumes.keeping import of_run
+from stampede.volumes.labels import REPLACED_BY, RUN
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -20,7 +21,7 @@ from stampede.volumes.models import (
     WantedVolume,
 )
 from stampede.volumes.names import check_snapshot_id, check_volume_name, snapshot_id
-from stampede.volumes.room import MIB, pressure, refuse_too_much, reserved, room, volume_size
+from stampede.volumes.room import MIB, pressure, refuse_filling, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S, refuse_long_stall
 
 
@@ -89,12 +90,15 @@ class FakeVolumePool:
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
     ) -> tuple[Snapshot, ...]:
         names = sorted(set(volumes))
         taken = {one for name in names for one in self._snapshots[self._known(name).name]}
+        if run and (own := of_run(run, [self.snapshots(name) for name in names])):
+            return own
         if named and named in taken:
             return tuple(self._snapshot(name, named) for name in names)
         if self._status().pressure == "hard":
@@ -102,7 +106,8 @@ class FakeVolumePool:
         for name in names:
             refuse_long_stall(name, self.extents.get(name, 1), budget_s)
         made, still = named or snapshot_id(self._now(), taken), freeze or len(names) > 1
-        return tuple(self._take(name, made, still, names, labels or {}) for name in names)
+        labels = {**(labels or {}), **({RUN: run} if run else {})}
+        return tuple(self._take(name, made, still, names, labels) for name in names)
 
     def snapshots(self, volume: str) -> tuple[Snapshot, ...]:
         return tuple(self._snapshots[self._known(volume).name].values())
@@ -129,11 +134,12 @@ class FakeVolumePool:
         return self._found(new.name)
 
     @contextmanager
-    def receive(self, new: WantedVolume) -> Iterator[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> Iterator[Path]:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
         if new.name in self._records or new.name in self._coming or new.name in self._arriving:
             raise Refused(f"there is a volume {new.name} already")
+        refuse_filling(data_bytes, new.name, self.used_bytes, self.size_bytes)
         self._refuse_full(new.name, size)
         image = self._root / "making" / new.name
         image.parent.mkdir(exist_ok=True)
@@ -152,13 +158,12 @@ class FakeVolumePool:
             image.unlink()
 
     @contextmanager
-    def receive_snapshot(self, coming: Snapshot) -> Iterator[Path]:
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> Iterator[Path]:
         self._known(coming.volume)
         image = self._root / "making" / f"{coming.volume}@{coming.id}"
         if coming.id in self._snapshots[coming.volume] or image.parent.joinpath(f"{image.name}.comes").exists():
             raise Refused(f"{coming.volume} has a snapshot {coming.id} already")
-        if self._status().pressure != "none":
-            raise Refused("the pool is too full for another snapshot")
+        refuse_filling(data_bytes, "another snapshot", self.used_bytes, self.size_bytes)
         mark = image.with_name(f"{image.name}.comes")
         mark.parent.mkdir(exist_ok=True)
         mark.touch()
@@ -170,11 +175,12 @@ class FakeVolumePool:
             mark.unlink()
             image.unlink(missing_ok=True)
 
-    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+    def begin_arrival(self, new: WantedVolume, source: str, *, data_bytes: int = 0) -> Path:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
         self._made, folder = True, self._root / "arriving" / new.name
         if new.name not in self._arriving:
+            refuse_filling(data_bytes, new.name, self.used_bytes, self.size_bytes)
             self._add(new, size)
             self._arriving[new.name] = source
             self._hidden[new.name] = self._records.pop(new.name)
@@ -216,6 +222,8 @@ class FakeVolumePool:
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:
+            if self._status().pressure == "hard":
+                raise Refused(f"the pool is too full to restore {volume}")
             self._refuse_busy(volume)
             safety = safety or snapshot_id(self._now(), self._snapshots[volume])
             self.mounted.discard(volume)
