@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from stampede import programs
 from stampede.errors import Cancelled, DaemonError
 from stampede.frozen import Frozen
 
@@ -45,6 +46,11 @@ def every_so_often(tell: Progress, pause_s: float = 5.0) -> Progress:
             tell(done)
 
     return telling
+
+
+def identity_of(directory: Path) -> str:
+    """What tells a directory from any other that has, or will have, its name: its number, and when it was made."""
+    return programs.run(["stat", "--format=%i/%W", directory]).out.strip()
 
 
 def tree_bytes(directory: Path) -> int:

@@ -10,6 +10,8 @@ from stampede.flows.add_store import add_store
 from stampede.flows.adopt_stack import adopt_stack
 from stampede.flows.backups.backup_stack import back_up_on_host, backup_stack, backup_volume
 from stampede.flows.backups.drill import drill_on_host, drill_restore
+from stampede.flows.backups.files import copy_files_on_host, list_files, list_folder_on_host, restore_files
+from stampede.flows.backups.instant import begin_bringing_on_host, bring_rest_on_host, restore_instantly
 from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
 from stampede.flows.backups.restore import (
     fetch_snapshot_on_host,
@@ -41,7 +43,7 @@ from stampede.flows.volumes.adopt_volume import (
 from stampede.flows.volumes.hosts import survey_volumes
 from stampede.flows.volumes.looking import list_snapshots, list_volumes
 from stampede.flows.volumes.remaking import compact_on_host, compact_volume, resize_on_host, resize_volume
-from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume
+from stampede.flows.volumes.restore_stack import put_back_on_host, restore_stack, restore_volume, undo_on_host
 from stampede.flows.volumes.shaping import (
     clone_on_host,
     clone_volume,
@@ -76,6 +78,9 @@ VERBS: tuple[Flow[..., Any], ...] = (
     prune_backups,
     restore_backup,
     recover_stack,
+    list_files,
+    restore_files,
+    restore_instantly,
     list_volumes,
     create_volume,
     clone_volume,
@@ -105,11 +110,16 @@ HOST_STEPS: tuple[Flow[..., Any], ...] = (
     thin_out_on_host,
     stop_users,
     put_back_on_host,
+    undo_on_host,
     reach_store,
     back_up_on_host,
     drill_on_host,
     fetch_volume_on_host,
     fetch_snapshot_on_host,
+    list_folder_on_host,
+    copy_files_on_host,
+    begin_bringing_on_host,
+    bring_rest_on_host,
     survey_ejection,
     move_out,
     move_back,

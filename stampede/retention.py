@@ -53,7 +53,7 @@ _PERIODS: dict[str, Callable[[datetime], object]] = {
 
 def decide(items: Iterable[Item], rule: Retention) -> list[Decision]:
     """A decision on each item, newest first."""
-    newest_first = sorted(items, key=lambda item: (item.created, item.id), reverse=True)
+    newest_first = sorted(items, key=lambda item: (item.created, _order(item.id)), reverse=True)
     reasons: dict[Item, list[str]] = {item: ["pinned"] if item.pinned else [] for item in newest_first}
     for number, item in enumerate(newest_first[: rule.last], 1):
         reasons[item].append(f"last {number} of {rule.last}")
@@ -67,6 +67,11 @@ def decide(items: Iterable[Item], rule: Retention) -> list[Decision]:
     elif newest_first and not reasons[newest_first[0]]:
         reasons[newest_first[0]].append("the newest")
     return [Decision(item, bool(why), tuple(why) or ("no rule keeps it",)) for item, why in reasons.items()]
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Among those of one moment: backups by their numbers, snapshots as text."""
+    return (int(name), "") if name.isdecimal() else (0, name)
 
 
 def _newest_of_each(newest_first: list[Item], period: Callable[[datetime], object]) -> list[Item]:

@@ -90,6 +90,7 @@ async def publish_verification(found: BackupsVerified) -> None:
 
 async def publish_drill(report: DrillReport) -> None:
     """Afterwards the run shows what the drill proved."""
+    left_out = [f"| did not see | {'; '.join(report.left_out)} |"] if report.left_out else []
     lines = [
         f"### The backups of {report.stack} can be used",
         "",
@@ -97,10 +98,14 @@ async def publish_drill(report: DrillReport) -> None:
         "|---|---|",
         f"| restored | {', '.join(f'{v}@{b}' for v, b in zip(report.volumes, report.backups, strict=True))} |",
         f"| ran healthy on it | {', '.join(report.services)}, on {report.host} |",
-        f"| checks | {', '.join(report.checks) or 'none'} |",
+        *left_out,
+        f"| passed its check | {', '.join(report.checks) or 'no service has one'} |",
+        f"| opened by the recovery key | {', '.join(report.opened)} |",
+        "| file systems | checked, sound |",
         f"| recovery time | {report.recovery_s:.1f} s |",
         f"| age of the data | {report.data_age_s / 3600:.1f} h |",
         f"| verified | {human(report.verified_bytes)} |",
+        *("", *(f"- **warning** {warning}" for warning in report.warnings)),
     ]
     await acreate_markdown_artifact(
         key=f"drill-{_key(report.stack)}",

@@ -24,17 +24,26 @@ Tell = Callable[[int, int], None]
 
 
 @task(task_run_name="fetch {view.name}@{view.backup} as volume {wanted.name}", **RETRY_STORE)
-async def fetch_volume(view: BackupView, wanted: WantedVolume) -> VolumeRestored:
+async def fetch_volume(view: BackupView, wanted: WantedVolume, *, thoroughly: bool = False) -> VolumeRestored:
     """Afterwards `wanted` is a volume of this host and for Docker, with what the backup holds. Twice is once.
 
-    Every block was compared with its hash; until all were, there is no volume. Raises: Refused when another volume has
-    that name or the pool cannot promise its size; Damaged, NoSpace, StoreUnavailable, Cancelled.
+    Every block was compared with its hash, and if `thoroughly` all of the file system checked; until that was so, there
+    is no volume. Raises: Refused when another volume has that name or the pool cannot promise its size; Damaged,
+    NoSpace, StoreUnavailable, Cancelled.
     """
     host, store, began = this_host(), await ready_store(view.store), time.monotonic()
     restored = await shown_while(
         f"restore of {view.name}",
         lambda tell, cancelled: restore_into_pool(
-            host.pool, wanted, store.access, view.name, view.backup, progress=tell, cancelled=cancelled
+            host.pool,
+            wanted,
+            store.access,
+            view.name,
+            view.backup,
+            data_bytes=view.data_bytes,
+            thoroughly=thoroughly,
+            progress=tell,
+            cancelled=cancelled,
         ),
     )
     await in_thread(show_to_docker, host, restored.volume)
@@ -57,7 +66,7 @@ def _fetch(
 ) -> RestoreReport | None:
     if any(one.id == coming.id for one in host.pool.snapshots(coming.volume)):
         return None
-    with host.pool.receive_snapshot(coming) as image:
+    with host.pool.receive_snapshot(coming, data_bytes=view.data_bytes) as image:
         job = RestoreJob(
             access=access, volume=view.name, target=image, backup=view.backup, largest_bytes=coming.size_bytes
         )

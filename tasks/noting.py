@@ -15,9 +15,11 @@ from stampede.tasks.this_host import this_host
 
 @dataclass
 class Note:
-    """What is said of one that has ended. `good` is false for one that ended well and found something bad."""
+    """What is said of one that has ended. `good` is false for one that ended well and found something bad, `told` for
+    one of which that says nothing: it was left out."""
 
     good: bool = True
+    told: bool = True
     stored_bytes: int | None = None
     logical_bytes: int | None = None
     data_age_s: float | None = None
@@ -32,7 +34,8 @@ async def noted(stack: str, key: str, proof: Proof) -> AsyncIterator[Note]:
     except Exception:
         _note(stack, key, proof, began, Note(good=False))
         raise
-    _note(stack, key, proof, began, note)
+    if note.told:
+        _note(stack, key, proof, began, note)
 
 
 def _note(stack: str, key: str, proof: Proof, began: float, note: Note) -> None:

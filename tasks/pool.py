@@ -12,7 +12,6 @@ from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import ThisHost, this_host
 from stampede.tasks.threads import in_thread
 from stampede.tasks.volumes import bound_to
-from stampede.volumes.labels import RUN
 from stampede.volumes.models import FoundManagedVolume, Snapshot, WantedVolume
 from stampede.volumes.stall import BUDGET_S
 from stampede.volumes.views import HostVolumes
@@ -32,11 +31,7 @@ async def take_snapshots(
 
     A run that took them before gets those. Raises: Refused when writers would wait for too long or the pool is full.
     """
-    pool = this_host().pool
-    taken = [one for volume in volumes for one in await in_thread(pool.snapshots, volume) if one.labels.get(RUN) == run]
-    if len(taken) == len(volumes):
-        return tuple(taken)
-    made = await in_thread(pool.snapshot, volumes, labels={**labels, RUN: run}, budget_s=budget_s)
+    made = await in_thread(this_host().pool.snapshot, volumes, run=run, labels=labels, budget_s=budget_s)
     for one in made:
         get_run_logger().info("%s@%s: writers waited %.1f ms", one.volume, one.id, one.stall_s * 1000)
     return made
@@ -116,4 +111,10 @@ def show_to_docker(host: ThisHost, found: FoundManagedVolume) -> None:
 def _read_pool(host: ThisHost, stack: str) -> HostVolumes:
     volumes = host.pool.volumes(stack or None)
     snapshots = {volume.name: host.pool.snapshots(volume.name) for volume in volumes if volume.snapshots}
-    return HostVolumes(host=host.name, pool=host.pool.status(), volumes=volumes, snapshots=snapshots)
+    return HostVolumes(
+        host=host.name,
+        pool=host.pool.status(),
+        volumes=volumes,
+        arriving=host.pool.arrivals(stack or None),
+        snapshots=snapshots,
+    )

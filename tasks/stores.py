@@ -21,6 +21,7 @@ from stampede.blocks.stores import StampedeStore, Stores
 from stampede.errors import BackupError, Refused, StampedeError, WrongKey
 from stampede.frozen import Frozen
 from stampede.stores import address_of
+from stampede.tasks.backup_jobs import RETRY_STORE
 from stampede.tasks.retry import NO_RECORD
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread
@@ -107,6 +108,15 @@ async def open_again(store: str, honoured: Honoured) -> Met:
     return met
 
 
+@task(task_run_name="open the repository of store {store} by its recovery key alone", **RETRY_STORE)
+async def prove_recovery_key(store: str) -> None:
+    """Returns when the key that this server keeps, which is the one that people keep, still opens the repository.
+
+    Raises: WrongKey; BackupError when there is none or another; Damaged, StoreRefused, StoreUnavailable.
+    """
+    await in_thread(_opened_alone, await read_store(store))
+
+
 @asynccontextmanager
 async def forgotten_unless_ready(store: str) -> AsyncIterator[None]:
     """If what is done inside fails, the store is forgotten as if nobody had tried to add it."""
@@ -161,16 +171,26 @@ def _opened(store: ObjectStore, key: str, address: str) -> Keys:
         ) from error
 
 
+def _opened_alone(found: StampedeStore) -> None:
+    with closing(S3Store(found.address, patience_s=_PATIENCE_S)) as store:
+        _own(store, found)
+
+
+def _own(store: ObjectStore, found: StampedeStore) -> Keys:
+    """The keys of the store's repository, by its recovery key."""
+    keys = _opened(store, found.recovery_key.get_secret_value(), address_of(found.bucket, found.prefix))
+    if keys.repository != found.repository:
+        raise BackupError(
+            f"the repository at {address_of(found.bucket, found.prefix)} is {keys.repository}, not {found.repository}",
+            "somebody replaced it; remove the store and add it again",
+        )
+    return keys
+
+
 def _open_again(found: StampedeStore) -> Met:
     store = S3Store(found.address, lock=found.lock, patience_s=_PATIENCE_S)
     with closing(store):
-        keys = _opened(store, found.recovery_key.get_secret_value(), address_of(found.bucket, found.prefix))
-        if keys.repository != found.repository:
-            raise BackupError(
-                f"the repository at {address_of(found.bucket, found.prefix)} is {keys.repository}, "
-                f"not {found.repository}",
-                "somebody replaced it; remove the store and add it again",
-            )
+        keys = _own(store, found)
         if found.lock:  # backups see to the locks of what they need, but do not read these
             own = [REPOSITORY, *(slot.name for slot in store.list(SLOTS))]
             store.extend_locks(own, found.lock.end(store.clock))

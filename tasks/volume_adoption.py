@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect import get_run_logger, task
 
-from stampede.blocks.tree_copy import copy_tree, every_so_often, tree_bytes
+from stampede.blocks.tree_copy import copy_tree, every_so_often, identity_of, tree_bytes
 from stampede.errors import Refused
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.pool import show_to_docker
 from stampede.tasks.retry import RETRY_TRANSIENT
 from stampede.tasks.this_host import this_host
 from stampede.tasks.threads import in_thread, until_cancelled
-from stampede.volumes.adoption import ADOPTED_FROM, PlainVolume
+from stampede.volumes.adoption import ADOPTED_DIRECTORY, ADOPTED_FROM, PlainVolume
 from stampede.volumes.models import FoundManagedVolume, WantedVolume
 
 
@@ -29,7 +31,7 @@ async def read_plain(stack: str, name: str) -> PlainVolume:
         bound=name in {found.name for found in known if found.managed},
         users=await in_thread(host.docker.volumes.users_of, name) if data else (),
         in_pool=pooled is not None,
-        begun=pooled is not None and ADOPTED_FROM in pooled.labels,
+        begun=pooled is not None and await in_thread(_is_from, pooled, data),
     )
 
 
@@ -37,15 +39,22 @@ async def read_plain(stack: str, name: str) -> PlainVolume:
 async def copy_in(mandate: Mandate, wanted: WantedVolume, *, standing_still: bool) -> FoundManagedVolume:
     """Afterwards the pool has the volume with the data of Docker's own, as far as that stands still.
 
-    Once Docker's own is gone, the pool's is the one that counts, and is left alone.
-    Raises: Refused when the pool cannot promise its size or has another of that name, DaemonError when it is too small.
+    Once Docker's own is gone, the pool's is the one that counts, and is left alone, also when another one of the name
+    is there by now. Raises: Refused when that is so, when the pool cannot promise its size or has another of that name;
+    DaemonError when it is too small.
     """
     mandate.check()
     host, log = this_host(), get_run_logger()
-    found = await in_thread(host.pool.ensure_volume, wanted)
-    if ADOPTED_FROM not in found.labels:
-        raise Refused(f"there is a managed volume {wanted.name} already", "remove it or give it another name first")
     source = await in_thread(host.docker.volumes.data_of, wanted.name)
+    if source is not None and source.exists():
+        came_from = {ADOPTED_DIRECTORY: await in_thread(identity_of, source)}
+        wanted = wanted.model_copy(update={"labels": {**wanted.labels, **came_from}})
+    found = await in_thread(host.pool.ensure_volume, wanted)
+    if not await in_thread(_is_from, found, source):
+        raise Refused(
+            f"there is a managed volume {wanted.name} already, with other data than this one of Docker's own",
+            "look at both, and remove one first",
+        )
     if source is None or not source.exists():
         return found
     target = await in_thread(host.pool.mount, wanted.name)
@@ -69,3 +78,10 @@ async def take_the_place(mandate: Mandate, volume: FoundManagedVolume, original:
     host = this_host()
     await in_thread(host.docker.volumes.set_apart, volume.name, original, cluster=host.cluster, stack=mandate.stack)
     await in_thread(show_to_docker, host, volume)
+
+
+def _is_from(found: FoundManagedVolume, source: Path | None) -> bool:
+    """Whether an adoption made it, and of this very directory, if that is there."""
+    if ADOPTED_FROM not in found.labels:
+        return False
+    return source is None or not source.exists() or found.labels.get(ADOPTED_DIRECTORY) == identity_of(source)

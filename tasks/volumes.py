@@ -45,6 +45,7 @@ async def remove_volume(mandate: Mandate, name: str) -> None:
     mandate.check()
     host = this_host()
     # Docker's goes last: a change that is killed in between finds it, and so the other half, when it is run again.
+    await in_thread(host.pool.drop_arrival, name)
     if name in {volume.name for volume in await in_thread(host.pool.volumes, mandate.stack)}:
         await in_thread(host.pool.remove_volume, name)
     await in_thread(host.docker.volumes.remove_volume, name, cluster=host.cluster)
@@ -66,6 +67,8 @@ def _in_pool(stack: str, key: str, volume: Volume) -> FoundManagedVolume:
     pool = this_host().pool
     wanted = WantedVolume(name=volume.name, stack=stack, size_bytes=volume.size_bytes, labels={KEY: key})
     found = pool.ensure_volume(wanted)
+    if found.arriving is not None:
+        return found  # it grows with the next change after all of it is here
     if volume.size is not None and volume.size > found.size_bytes:
         return pool.resize(volume.name, volume.size)
     return found

@@ -19,10 +19,10 @@ from pathlib import Path
 from stampede import programs
 from stampede.blocks.backups.jobs import BringJob, RepositoryAccess
 from stampede.blocks.backups.process import error_of
+from stampede.blocks.volumes.arrivals import arrival_progress
+from stampede.blocks.volumes.contract import VolumePool
 from stampede.blocks.volumes.layout import is_claimed
-from stampede.blocks.volumes.pool import ImagePool
 from stampede.errors import DaemonError, StampedeError
-from stampede.frozen import Frozen
 from stampede.volumes.models import WantedVolume
 from stampede.volumes.room import volume_size
 
@@ -30,21 +30,8 @@ _MODULE = "stampede.blocks.backups.bring"
 _WITHIN_S = 90.0
 
 
-class Progress(Frozen):
-    """How far a volume is that arrives. `trouble` is why something could not be read or fetched, the last time."""
-
-    pid: int
-    serving: bool = False
-    complete: bool = False
-    done_bytes: int = 0
-    of_bytes: int = 0
-    kind: str = ""
-    trouble: str = ""
-    hint: str = ""
-
-
 def ensure_arriving(
-    pool: ImagePool, new: WantedVolume, access: RepositoryAccess, volume: str, backup: int, *, patience_s: float = 60.0
+    pool: VolumePool, new: WantedVolume, access: RepositoryAccess, volume: str, backup: int, *, patience_s: float = 60.0
 ) -> Path:
     """Afterwards `new` can be used, with the content of this backup, and the rest of it is being fetched.
 
@@ -83,14 +70,6 @@ def ensure_arriving(
         found = arrival_progress(folder)
         raise (error_of(found.kind, found.trouble, found.hint) if found and found.trouble else error) from error
     return folder
-
-
-def arrival_progress(folder: Path) -> Progress | None:
-    """How far it is; None when nobody has begun, or it has become a volume."""
-    try:
-        return Progress.model_validate_json((folder / "progress.json").read_bytes())
-    except FileNotFoundError:
-        return None
 
 
 def _is_served(folder: Path) -> bool:

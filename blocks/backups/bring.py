@@ -15,11 +15,10 @@ from pathlib import Path
 from stampede.backup.lazy import LazyImage
 from stampede.backup.reader import OpenBackup
 from stampede.backup.repository import Keys
-from stampede.blocks.backups.arriving import Progress
 from stampede.blocks.backups.fuse import mounted_file
 from stampede.blocks.backups.jobs import BringJob
 from stampede.blocks.object_store import S3Store
-from stampede.blocks.volumes.arrivals import COMPLETE
+from stampede.blocks.volumes.arrivals import COMPLETE, Progress
 from stampede.blocks.volumes.layout import claimed, persist, write
 from stampede.errors import BadInput, Cancelled, StampedeError
 from stampede.volumes.room import human

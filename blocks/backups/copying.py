@@ -7,22 +7,23 @@ are copied, never followed. Hard links become files of their own.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from stampede.blocks.backups.inside import FOLDER, about_of, checked, known_folder, missing, names, open_at
 from stampede.blocks.backups.opened import OpenedBackup
-from stampede.blocks.volumes.layout import claimed
-from stampede.errors import BadInput, Refused, UnknownName
+from stampede.errors import Cancelled, Refused
 from stampede.frozen import Frozen
 
 _STAGE = ".stampede-restoring"
 _STAGED = "one"
 _AT_ONCE = 4 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
@@ -36,20 +37,28 @@ class CopyReport(Frozen):
     left_out: tuple[str, ...]
 
 
-def copy_out(opened: OpenedBackup, paths: Iterable[str], target: Path) -> CopyReport:
+def copy_out(
+    opened: OpenedBackup,
+    paths: Iterable[str],
+    target: Path,
+    *,
+    there: Collection[str] = (),
+    cancelled: threading.Event | None = None,
+) -> CopyReport:
     """Afterwards each of these paths of the volume, with all that is in it, is at the same path below `target`.
 
     Each appears there whole or not at all, and nothing that is there is replaced. Folders on the way to one are made
-    like those of the volume where they are missing. What a killed call has left is cleared by the next.
+    like those of the volume where they are missing. What a killed call has left is cleared by the next. Those in
+    `there` were copied before, and are left as they are.
 
     Raises: BadInput for a path that leads outside, UnknownName for one that is not in the backup, Refused if one is in
     `target` already or somebody else copies there; Damaged or StoreUnavailable when the store cannot give what is asked
-    for, OSError for what the target's disk says.
+    for, Cancelled, OSError for what the target's disk says.
     """
-    wanted = [_checked(path) for path in paths]
-    copy = _Copy()
+    wanted = [checked(path) for path in paths if path not in there]
+    copy = _Copy(cancelled or threading.Event())
     try:
-        with _opened(opened.data, _FOLDER) as source, _opened(target, _FOLDER) as root, _stage(target) as stage:
+        with open_at(opened.data, FOLDER) as source, open_at(target, FOLDER) as root, _stage(root) as stage:
             for path in wanted:
                 copy.one(source, path, root, stage)
     except OSError as error:
@@ -57,17 +66,11 @@ def copy_out(opened: OpenedBackup, paths: Iterable[str], target: Path) -> CopyRe
     return CopyReport(files=copy.files, folders=copy.folders, bytes=copy.bytes, left_out=tuple(copy.left_out))
 
 
-def _checked(path: str) -> PurePosixPath:
-    pure = PurePosixPath(path.lstrip("/"))
-    if ".." in pure.parts or not pure.parts or "\0" in path:
-        raise BadInput(f"{path!r} is no path in a volume", "name it from the volume's root on, without ..")
-    return pure
-
-
 class _Copy:
     """One call of copy_out, and what it has come to."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
         self.files = self.folders = self.bytes = 0
         self.left_out: list[str] = []
 
@@ -75,12 +78,12 @@ class _Copy:
         """Afterwards this path of `source` is in `root`."""
         with ExitStack() as parents:
             for part in path.parts[:-1]:
-                source = parents.enter_context(_known_folder(source, part, path))
+                source = parents.enter_context(known_folder(source, part, path))
                 root = parents.enter_context(_like_folder(source, root, part, path))
             try:
-                about = _about(source, path.name)
+                about = about_of(source, path.name)
             except FileNotFoundError as error:
-                raise UnknownName(f"there is no {path} in the backup", "open it to see what is there") from error
+                raise missing(path) from error
             _refuse_present(root, path)
             self._entry(source, path.name, stage, _STAGED, about, path)
             _refuse_present(root, path)
@@ -92,13 +95,13 @@ class _Copy:
         match stat.S_IFMT(about.st_mode):
             case stat.S_IFDIR:
                 os.mkdir(new, 0o700, dir_fd=target)
-                with _opened(name, _FOLDER, source) as old, _opened(new, _FOLDER, target) as made:
-                    for inner in _names(old):
-                        self._entry(old, inner, made, inner, _about(old, inner), path / inner)
+                with open_at(name, FOLDER, source) as old, open_at(new, FOLDER, target) as made:
+                    for inner in names(old):
+                        self._entry(old, inner, made, inner, about_of(old, inner), path / inner)
                     _adopt_attributes(old, made, about)
                 self.folders += 1
             case stat.S_IFREG:
-                with _opened(name, _OLD_FILE, source) as old, _opened(new, _NEW_FILE, target) as made:
+                with open_at(name, _OLD_FILE, source) as old, open_at(new, _NEW_FILE, target) as made:
                     self._content(old, made, about.st_size)
                     _adopt_attributes(old, made, about)
                     os.fsync(made)
@@ -116,16 +119,13 @@ class _Copy:
         for start, end in _data(old, size):
             at = start
             while part := os.pread(old, min(_AT_ONCE, end - at), at):
+                if self._cancelled.is_set():
+                    raise Cancelled("copying out of a backup was cancelled")
                 left = memoryview(part)
                 while left:
                     written = os.pwrite(made, left, at)
                     left, at = left[written:], at + written
             self.bytes += at - start
-
-
-def _names(folder: int) -> list[str]:
-    with os.scandir(folder) as found:
-        return sorted(entry.name for entry in found)
 
 
 def _adopt_attributes(old: int, made: int, about: os.stat_result) -> None:
@@ -152,29 +152,13 @@ def _data(file: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _known_folder(source: int, name: str, path: PurePosixPath) -> Iterator[int]:
-    try:
-        descriptor = os.open(name, _FOLDER | os.O_CLOEXEC, dir_fd=source)
-    except FileNotFoundError as error:
-        raise UnknownName(f"there is no {path} in the backup", "open it to see what is there") from error
-    except NotADirectoryError as error:
-        raise BadInput(
-            f"{name} in {path} is no folder", "symbolic links are not followed: name where it leads"
-        ) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _like_folder(old: int, target: int, name: str, path: PurePosixPath) -> Iterator[int]:
     """The folder of this name in `target`, made like `old` if it was missing."""
     missing = not _exists(target, name)
     if missing:
         os.mkdir(name, 0o700, dir_fd=target)
     try:
-        descriptor = os.open(name, _FOLDER | os.O_CLOEXEC, dir_fd=target)
+        descriptor = os.open(name, FOLDER | os.O_CLOEXEC, dir_fd=target)
     except NotADirectoryError as error:
         raise Refused(f"{name} of {path} is no folder where it is to be copied", "choose another target") from error
     try:
@@ -186,20 +170,29 @@ def _like_folder(old: int, target: int, name: str, path: PurePosixPath) -> Itera
 
 
 @contextmanager
-def _stage(target: Path) -> Iterator[int]:
-    """A folder in `target` for what is not whole yet, gone afterwards."""
-    stage = target / _STAGE
-    stage.mkdir(mode=0o700, exist_ok=True)
-    claim = None if stage.is_symlink() else claimed(stage)
-    if claim is None:
-        raise Refused(f"{stage} is in use", "something is being restored there already; wait for it")
-    try:
-        for left in stage.iterdir():
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
-        yield claim
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        os.close(claim)
+def _stage(root: int) -> Iterator[int]:
+    """A folder in `root` for what is not whole yet, gone afterwards."""
+    with suppress(FileExistsError):
+        os.mkdir(_STAGE, 0o700, dir_fd=root)
+    with open_at(_STAGE, FOLDER, root) as stage:
+        try:
+            fcntl.flock(stage, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            hint = "something is being restored there already; wait for it"
+            raise Refused(f"{_STAGE} in the target is in use", hint) from error
+        try:
+            for name in names(stage):
+                _remove(name, stage)
+            yield stage
+        finally:
+            shutil.rmtree(_STAGE, ignore_errors=True, dir_fd=root)
+
+
+def _remove(name: str, folder: int) -> None:
+    if stat.S_ISDIR(about_of(folder, name).st_mode):
+        shutil.rmtree(name, dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=folder)
 
 
 def _refuse_present(folder: int, path: PurePosixPath) -> None:
@@ -209,20 +202,7 @@ def _refuse_present(folder: int, path: PurePosixPath) -> None:
 
 def _exists(folder: int, name: str) -> bool:
     try:
-        _about(folder, name)
+        about_of(folder, name)
     except FileNotFoundError:
         return False
     return True
-
-
-def _about(folder: int, name: str) -> os.stat_result:
-    return os.stat(name, dir_fd=folder, follow_symlinks=False)
-
-
-@contextmanager
-def _opened(path: str | Path, flags: int, folder: int | None = None) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stampede.backup.restore import RestoreReport
 from stampede.blocks.backups.jobs import RepositoryAccess, RestoreJob
 from stampede.blocks.backups.process import run_job
+from stampede.blocks.volumes import ext4
 from stampede.blocks.volumes.contract import VolumePool
 from stampede.blocks.volumes.recovery import fit
 from stampede.errors import UnknownName
@@ -31,15 +32,18 @@ def restore_into_pool(
     volume: str,
     backup: int,
     *,
+    data_bytes: int = 0,
     allow_holes: bool = False,
+    thoroughly: bool = False,
     progress: Callable[[int, int], None] = lambda done, of: None,
     cancelled: threading.Event | None = None,
 ) -> Restored:
     """Afterwards `wanted` is a volume, mounted, with the content that `volume` had in `backup`; twice is once.
 
-    Its file system is mended as after a power cut, and fills the volume if that is larger. If this raises or is killed,
-    nothing is there. Raises: Refused if another volume has the name or the pool has no room to promise, BadInput if the
-    backup is larger than `wanted`, NoSpace, Cancelled, and what `restore` and `pool.receive` raise.
+    Its file system is mended as after a power cut, and fills the volume if that is larger; `thoroughly` looks at all of
+    it. If this raises or is killed, nothing is there. `data_bytes` is how much it holds, as far as known.
+    Raises: Refused if another volume has the name or the pool has no room for it, BadInput if the backup is larger than
+    `wanted`, ext4.Damaged, NoSpace, Cancelled, and what `restore` and `pool.receive` raise.
     """
     origin = f"{access.repository}/{volume}@{backup}"
     before = _volume(pool, wanted)
@@ -47,7 +51,7 @@ def restore_into_pool(
         pool.mount(wanted.name)
         return Restored(volume=before.model_copy(update={"mounted": True}), report=None)
     labelled = wanted.model_copy(update={"labels": {**wanted.labels, RESTORED_FROM: origin}})
-    with pool.receive(labelled) as image:
+    with pool.receive(labelled, data_bytes=data_bytes) as image:
         fetched = image.with_name(f"{image.name}.fetched")
         size = image.stat().st_size
         job = RestoreJob(
@@ -62,6 +66,8 @@ def restore_into_pool(
             report = run_job(job, progress, cancelled)
             assert isinstance(report, RestoreReport)
             fit(fetched, size, wanted.name)
+            if thoroughly:
+                ext4.mend(fetched, wanted.name, thoroughly=True)
             fetched.rename(image)
         finally:
             fetched.with_name(f"{fetched.name}.partial").unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Volumes that are used while their content is still on its way, and are volumes like all others once it is there.
 
 arriving/<volume>/volume.json, arrival.json   the volume to be, and where its content comes from
+                  progress.json                how far whoever brings it is
                   image                        what has arrived, and what was written to it since
                   image.complete               an empty file: the image needs nothing from elsewhere any more
                   served                       all of the content, as a file of whoever has claimed the folder
@@ -20,18 +21,40 @@ from stampede.blocks.volumes import ext4, loops, mounts
 from stampede.blocks.volumes.ground import Ground
 from stampede.blocks.volumes.layout import Layout, entries, is_claimed, move, persist, remove_tree, write
 from stampede.blocks.volumes.recovery import fit
-from stampede.errors import DaemonError, Refused
+from stampede.errors import DaemonError, Refused, StampedeError, UnknownName
 from stampede.frozen import Frozen
 from stampede.volumes.models import VolumeRecord
 
 COMPLETE = "image.complete"
 _GONE_WITHIN_S = 20.0
+_NOT_ALL = 0.99
 
 
 class Origin(Frozen):
     """Where the content of a volume comes from, as who brings it calls that."""
 
     source: str
+
+
+class Progress(Frozen):
+    """How far a volume is that arrives. `trouble` is why something could not be read or fetched, the last time."""
+
+    pid: int
+    serving: bool = False
+    complete: bool = False
+    done_bytes: int = 0
+    of_bytes: int = 0
+    kind: str = ""
+    trouble: str = ""
+    hint: str = ""
+
+
+def arrival_progress(folder: Path) -> Progress | None:
+    """How far it is; None when nobody has begun, or it has become a volume."""
+    try:
+        return Progress.model_validate_json((folder / "progress.json").read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 class Arrival:
@@ -48,6 +71,27 @@ class Arrival:
         """The volume to be; None when none of this name is arriving."""
         path = self.folder / "volume.json"
         return VolumeRecord.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+    @property
+    def share(self) -> float:
+        """How much of it is here, between 0 and 1; 1 only when nothing is missing."""
+        if self.complete.exists():
+            return 1.0
+        found = arrival_progress(self.folder)  # what could not be had counts as done there
+        return min(found.done_bytes / found.of_bytes, _NOT_ALL) if found and found.of_bytes else 0.0
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from being used, or from being completed; "" when all is well."""
+        if not self.is_served:
+            return "nobody brings it: the restore that did has ended; run it again, or remove the volume"
+        found = arrival_progress(self.folder)
+        return found.trouble if found else ""
+
+    def known(self) -> None:
+        """Returns if it is arriving. Raises: UnknownName."""
+        if self.record is None:
+            raise UnknownName(f"no volume {self._name} is arriving on this host", "`stampede volume ls` lists them")
 
     @property
     def is_mounted(self) -> bool:
@@ -143,5 +187,5 @@ def settle_arrivals(layout: Layout, ground: Ground, mounted_at: Path) -> None:
         if arrival.record is None:
             remove_tree(folder)
         elif arrival.complete.exists() and not arrival.is_brought and mounts.mount_at(mounted_at / folder.name) is None:
-            with suppress(DaemonError):  # a file system that cannot be mended; whoever finishes this one is told
+            with suppress(StampedeError, OSError):  # one that cannot be mended; whoever finishes it is told
                 arrival.finish()

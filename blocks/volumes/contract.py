@@ -30,6 +30,7 @@ class VolumePool(Protocol):
     def ensure_volume(self, wanted: WantedVolume) -> FoundManagedVolume:
         """Afterwards the volume is there and mounted; a new one is empty. One that is there keeps its size and content.
 
+        One that arrives is returned as it is; once all of it is here and nothing uses it, it becomes one like others.
         Raises: Foreign when it is of another stack, Refused when the pool cannot promise its size, BadInput.
         """
         ...
@@ -51,6 +52,7 @@ class VolumePool(Protocol):
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
@@ -58,9 +60,9 @@ class VolumePool(Protocol):
         """Afterwards each volume has a snapshot of one and the same moment, with one id; all of them or none.
 
         One volume is not frozen unless asked for: its snapshot is what a power cut would leave. Several always are,
-        together, and are thawed whatever happens. `named` is an id chosen before (names.snapshot_id), and with it
-        twice is once. Raises: Refused when writers would wait longer than `budget_s`, or the pool is too full;
-        Transient when the freeze did not hold.
+        together, and are thawed whatever happens. `named` is an id chosen before (names.snapshot_id), `run` is who
+        takes it and becomes a label; with either of them twice is once. Raises: Refused when writers would wait longer
+        than `budget_s`, or the pool is too full; Transient when the freeze did not hold.
         """
         ...
 
@@ -83,29 +85,64 @@ class VolumePool(Protocol):
         """
         ...
 
-    def receive(self, new: WantedVolume) -> AbstractContextManager[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
         """A volume whose content comes from elsewhere, such as a backup: the path of an image to be written.
 
         It is a file of the volume's size without data; what is written has an ext4 with the directory `data`. After the
         context the volume is there and mounted; if it raises or is killed, nothing is. Other verbs go on meanwhile.
-        Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size; BadInput.
+        `data_bytes` is how much of it will not be zeros.
+        Raises: Refused when there is, or comes, a volume of that name, or the pool cannot promise its size, or would
+        need relief with `data_bytes` more in it; BadInput.
         """
         ...
 
-    def receive_snapshot(self, coming: Snapshot) -> AbstractContextManager[Path]:
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> AbstractContextManager[Path]:
         """A snapshot whose content comes from elsewhere, such as a backup: the path at which its image is to be put.
 
         After the context the volume has this snapshot; if it raises or is killed, it does not. Other verbs go on
-        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool is
-        too full for another one.
+        meanwhile. Raises: UnknownName for the volume, Refused when it has or gets a snapshot of this id, or the pool
+        would need relief with `data_bytes` more in it.
         """
+        ...
+
+    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+        """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
+
+        Such a volume is used while it arrives. It is none of `volumes` until it is finished, and none of the verbs
+        about those is for it but `ensure_volume`. Raises: Refused when there is a volume of that name, when there is no
+        room, or when it arrives from elsewhere; InUse when who brought it has died, and something uses what is left of
+        it; BadInput.
+        """
+        ...
+
+    def mount_arrival(self, volume: str) -> Path:
+        """Afterwards a volume that somebody brings can be used; returns the directory for containers.
+
+        Raises: UnknownName.
+        """
+        ...
+
+    def finish_arrival(self, volume: str) -> FoundManagedVolume:
+        """Afterwards it is a volume like others, and mounted; twice is once.
+
+        Raises: UnknownName, Refused until it is complete, InUse while something uses it.
+        """
+        ...
+
+    def drop_arrival(self, volume: str) -> bool:
+        """Afterwards it is not arriving, and nothing of it is left; False if it was not. Raises: InUse."""
+        ...
+
+    def arrivals(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
+        """Those that arrive on the host, or for a stack, by name, each with how much of it is here."""
         ...
 
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         """Afterwards the volume has the content of its snapshot, and is mounted. Its size stays what it is.
 
         What it held until then is kept as a snapshot, which is returned. `safety` is an id for that one, chosen
-        before, and with it twice is once. Raises: InUse while something uses the volume.
+        before, and with it twice is once. Raises: InUse while something uses the volume, Refused when the pool is too
+        full, DaemonError when the snapshot cannot be mended, OSError; then the volume is as it was.
         """
         ...
 

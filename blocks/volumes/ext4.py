@@ -62,12 +62,16 @@ def read(image: Path) -> Superblock | None:
     return Superblock(blocks << (10 + log_size), clean)
 
 
-def mend(image: Path, volume: str) -> None:
+def mend(image: Path, volume: str, *, thoroughly: bool = False) -> None:
     """Afterwards the file system is clean: its journal is replayed, and what is safe to mend is mended (e2fsck -p).
+
+    `thoroughly` looks at all of it, also if it does not say of itself that something is wrong. (Not by `e2fsck -n`:
+    that takes what every power cut leaves, such as deleted files that were open, for errors.)
 
     Raises: Damaged when more than that is needed.
     """
-    ended = programs.run(["e2fsck", "-p", image], check=False, timeout_s=_CHECK_WITHIN_S)
+    how = "-fp" if thoroughly else "-p"
+    ended = programs.run(["e2fsck", how, image], check=False, timeout_s=_CHECK_WITHIN_S)
     if ended.code >= 4:
         said = (ended.out + ended.err).strip().splitlines()
         raise Damaged(

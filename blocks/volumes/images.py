@@ -33,6 +33,11 @@ class Images:
         """Afterwards it is mounted; returns the directory for containers. Raises: DaemonError, Refused, Foreign."""
         place = self.place(record.name)
         if not self.is_mounted(record.name):
+            if self._layout.restore(record.name).exists():
+                raise DaemonError(
+                    f"volume {record.name} is not mounted: a restore of it can be neither finished nor undone",
+                    "its pool cannot be written to: look whether it is full, and at the kernel's log",
+                )
             if trouble := self.trouble(record):
                 raise DaemonError(f"volume {record.name} is not mounted: {trouble}", "restore a snapshot or a backup")
             image = self._layout.image(record.name)

@@ -25,10 +25,14 @@ from stampede.volumes.names import check_snapshot_id, check_volume_name, order_o
 
 
 class RestoreUnderWay(Frozen):
-    """Which snapshot a volume goes back to, and under which id what it holds now is kept."""
+    """Which snapshot a volume goes back to, and under which id what it holds now is kept.
+
+    `ready` says that image.new is whole, and takes the place of the image if it has not done so.
+    """
 
     snapshot: str
     safety: Snapshot
+    ready: bool = False
 
 
 class Layout:
@@ -71,7 +75,12 @@ class Layout:
 
     def coming(self) -> list[VolumeRecord]:
         """Of volumes whose content is being received."""
-        found = sorted((*self.making.glob("*/volume.json"), *self.arriving.glob("*/volume.json")))
+        found = sorted(self.making.glob("*/volume.json"))
+        return [*(VolumeRecord.model_validate_json(path.read_bytes()) for path in found), *self.arriving_records()]
+
+    def arriving_records(self) -> list[VolumeRecord]:
+        """Of volumes that can be used before all of them is here, by name."""
+        found = sorted(self.arriving.glob("*/volume.json"))
         return [VolumeRecord.model_validate_json(path.read_bytes()) for path in found]
 
     def snapshot(self, volume: str, snapshot: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stampede.blocks.volumes.layout import Layout, claimed, move, persist, remove_tree, write
 from stampede.errors import Refused
-from stampede.volumes.models import Pressure, Snapshot
+from stampede.volumes.models import Snapshot
 
 
 @contextmanager
@@ -17,17 +17,19 @@ def received(
     layout: Layout,
     coming: Snapshot,
     changing: Callable[[], AbstractContextManager[None]],
-    pressure: Callable[[], Pressure],
+    refuse_filling: Callable[[str], None],
 ) -> Iterator[Path]:
-    """As `receive_snapshot` of the pool, whose changes happen one at a time while `changing`."""
+    """As `receive_snapshot` of the pool, whose changes happen one at a time while `changing`.
+
+    `refuse_filling` returns if the pool has room for what comes.
+    """
     making = layout.making / f"{coming.volume}@{coming.id}"
     there = layout.snapshot(coming.volume, coming.id)
     with changing():
         layout.known(coming.volume)
         if there.exists() or making.exists():
             raise Refused(f"{coming.volume} has a snapshot {coming.id} already, or gets it", "wait for that")
-        if pressure() != "none":
-            raise Refused(f"the pool is too full for another snapshot of {coming.volume}", "remove some")
+        refuse_filling(f"another snapshot of {coming.volume}")
         making.mkdir(mode=0o700)
         claim = claimed(making)
     assert claim is not None

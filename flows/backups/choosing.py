@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stampede.backup.views import BackupView
 from stampede.documents import Revision
 from stampede.errors import BackupError, BadInput, UnknownName
 from stampede.flows.volumes.hosts import Volumes
 from stampede.planning.volume_users import services_on
 from stampede.stackfile.policies import BackupPolicy
+from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.stack_state import read_head, revisions_of
 from stampede.tasks.stores import known_stores
 from stampede.volumes.models import FoundManagedVolume
@@ -80,3 +82,10 @@ async def stores_of(stack: str, store: str | None, keys: Sequence[str] | None = 
     if not chosen:
         raise UnknownName("there is no store of backups", "stampede store add adds one")
     return chosen
+
+
+async def host_for(view: BackupView, found: Volumes) -> str:
+    """Where its volume is, or was, or else the first."""
+    hosts = await schedulable_hosts()
+    there = [one.host for one in found.all if key_of(one) == view.volume]
+    return next((host for host in (*there, view.host) if host in hosts), hosts[0])

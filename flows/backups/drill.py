@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from stampede.backup.views import BackupView, DrillReport, picked
+from stampede.backup.views import BackupView, DrillReport, newest, picked
 from stampede.documents import Revision
 from stampede.errors import BackupError, BadInput, ImageMissing
 from stampede.flows.backups.looking import backups_in
 from stampede.locking import drill_of
 from stampede.planning.dependencies import levels
-from stampede.planning.drill import drilled, scratch_name
+from stampede.planning.drill import binds, drilled, of_one_file, scratch_name, without
 from stampede.planning.expansion import expand
 from stampede.planning.instances import Instance
 from stampede.planning.slots import as_old
 from stampede.tasks.artifacts import publish_drill
 from stampede.tasks.backups import read_app
 from stampede.tasks.containers import ensure_container, remove_container
-from stampede.tasks.drills import run_check
+from stampede.tasks.drills import look_for_ways_out, run_check, volumes_in_pool
 from stampede.tasks.events import announcement
 from stampede.tasks.fetching import fetch_volume
 from stampede.tasks.files import ensure_files, remove_files
@@ -37,6 +37,7 @@ from stampede.tasks.noting import noted
 from stampede.tasks.on_host import on_host
 from stampede.tasks.reading import read_found
 from stampede.tasks.schedules import is_overdue
+from stampede.tasks.stores import prove_recovery_key
 from stampede.tasks.volumes import remove_volume
 from stampede.volumes.labels import KEY
 from stampede.volumes.models import WantedVolume
@@ -66,14 +67,16 @@ async def drill_restore(
         announcement(stack, by=requested_by, why=why) as payload,
         stack_lock(drill_of(stack), who=requested_by, why=why or "drill") as lock,
     ):
-        views = picked(await backups_in(stack, volumes, store), stack, volumes, None, None)
+        found = picked(await backups_in(stack, volumes, store), stack, volumes, None, None)
         async with AsyncExitStack() as notes:
-            about = [await notes.enter_async_context(noted(stack, view.volume, "drill")) for view in views]
+            about = {view: await notes.enter_async_context(noted(stack, view.volume, "drill")) for view in found}
+            views, warnings = of_one_file(found, await read_app(newest(found)), volumes)
             host = await _host_for(views)
             mandate = Mandate(stack=scratch_name(stack), fence=lock.fence, run=str(flow_run.id or ""))
             report = await on_host(host, drill_on_host, step="drill", stack=stack, views=list(views), mandate=mandate)
-            for note in about:
-                note.data_age_s = report.data_age_s
+            report = report.model_copy(update={"warnings": warnings})
+            for view, note in about.items():
+                note.told, note.data_age_s = view in views, report.data_age_s
         await publish_drill(report)
         payload |= report.model_dump(mode="json", include={"volumes", "recovery_s", "data_age_s", "verified_bytes"})
     return report
@@ -83,12 +86,14 @@ async def drill_restore(
 async def drill_on_host(stack: str, views: list[BackupView], mandate: Mandate) -> DrillReport:
     """Afterwards this host has restored these backups and run the app on them, and nothing of that is left."""
     began = time.monotonic()
-    newest = max(views, key=lambda view: view.created)
-    revision = await read_app(newest)
+    revision = await read_app(newest(views))
     await clean_up(mandate)
+    stores = sorted({view.store for view in views})
+    for store in stores:
+        await prove_recovery_key(store)
     try:
-        restored = [await fetch_volume(view, _scratch(view, mandate.stack)) for view in views]
-        scratch = await _app(revision, views)
+        restored = [await fetch_volume(view, _scratch(view, mandate.stack), thoroughly=True) for view in views]
+        scratch, left_out = await _app(revision, views)
         await _run(mandate, scratch)
         recovery_s = time.monotonic() - began
         checks = await _check(mandate, revision, scratch, views)
@@ -101,6 +106,8 @@ async def drill_on_host(stack: str, views: list[BackupView], mandate: Mandate) -
         backups=tuple(view.backup for view in views),
         services=tuple(scratch.definition.services),
         checks=checks,
+        opened=tuple(stores),
+        left_out=left_out,
         verified_bytes=sum(one.restored_bytes for one in restored),
         recovery_s=round(recovery_s, 3),
         data_age_s=round((datetime.now(UTC) - min(view.created for view in views)).total_seconds(), 3),
@@ -114,13 +121,14 @@ async def clean_up(mandate: Mandate) -> None:
         await remove_container(mandate, as_old(one), with_anonymous_volumes=True)
     for network in found.networks:
         await remove_network(mandate, network.name)
-    for volume in found.volumes:
-        await remove_volume(mandate, volume.name)
+    # One that was killed while it restored may have left a volume that Docker was not told of yet.
+    for name in sorted({volume.name for volume in found.volumes} | set(await volumes_in_pool(mandate.stack))):
+        await remove_volume(mandate, name)
     await remove_files(mandate, None)
 
 
-async def _app(revision: Revision, views: Sequence[BackupView]) -> Revision:
-    """What is drilled of the app, with its images on this host."""
+async def _app(revision: Revision, views: Sequence[BackupView]) -> tuple[Revision, tuple[str, ...]]:
+    """What is drilled of the app, with its images on this host; and which mounts of this host it does not get."""
     keys = [view.volume for view in views]
     policies = [volume.backups for key, volume in revision.definition.volumes.items() if key in keys]
     named = sorted({one.drill.service for one in policies if one and one.drill and one.drill.service})
@@ -133,7 +141,7 @@ async def _app(revision: Revision, views: Sequence[BackupView]) -> Revision:
     if missing := await missing_images(scratch.stack, scratch.images):
         service, why = next(iter(missing.items()))
         raise ImageMissing(f"services.{service}.image: it cannot be had for the drill: {why}")
-    return scratch
+    return without(scratch, await look_for_ways_out(binds(scratch)))
 
 
 async def _run(mandate: Mandate, scratch: Revision) -> None:
@@ -162,7 +170,10 @@ async def _run(mandate: Mandate, scratch: Revision) -> None:
 async def _check(
     mandate: Mandate, revision: Revision, scratch: Revision, views: Sequence[BackupView]
 ) -> tuple[str, ...]:
-    """The checks that `drill:` asks for have succeeded inside the service. Raises: DaemonError, BadInput."""
+    """The checks that `drill:` asks for have succeeded inside these services. Raises: DaemonError, BadInput.
+
+    What the commands are is not told: a file may have put a password into one.
+    """
     done: list[str] = []
     services = list(scratch.definition.services)
     for view in views:
@@ -173,8 +184,8 @@ async def _check(
         if service not in services:
             raise BadInput(f"x-backups.drill.service {service} does not mount {view.name}", "name one that does")
         await run_check(_instances(scratch)[service], backups.drill.check)
-        done.append(f"{service}: {' '.join(backups.drill.check)}")
-    return tuple(done)
+        done.append(service)
+    return tuple(dict.fromkeys(done))
 
 
 def _instances(scratch: Revision) -> dict[str, Instance]:

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from stampede.backup.views import BackupsRestored, BackupView, VolumeRestored, free_key, picked
 from stampede.documents import Revision
 from stampede.errors import BadInput, Refused
+from stampede.flows.backups.choosing import host_for
 from stampede.flows.backups.looking import backups_in
 from stampede.flows.converge import Request, converge_quietly
 from stampede.flows.volumes.hosts import Volumes, volumes_of
@@ -69,14 +70,14 @@ async def restore_backup(
         raise BadInput("--to names one new volume", "name the volume it comes from: stack/volume")
     if in_place:
         return await _in_place(stack, chosen, found, dry_run, wait_for_lock_s, requested_by, why)
-    taken = {key_of(one) for one in found.all}
+    taken = {key_of(one) for one in (*found.all, *found.arriving)}
     keys = {view.volume: to or free_key(view.volume, view.backup, taken) for view in chosen}
     plan = tuple(f"{view.name}@{view.backup} as {stack}/{keys[view.volume]}" for view in chosen)
     if dry_run:
         return BackupsRestored(stack=stack, store=chosen[0].store, plan=plan, dry_run=True)
     async with announcement(stack, by=requested_by, why=why) as payload:
         done = [
-            await _fetched(view, keys[view.volume], f"{stack}_{keys[view.volume]}", await _host_for(view, found))
+            await _fetched(view, keys[view.volume], f"{stack}_{keys[view.volume]}", await host_for(view, found))
             for view in chosen
         ]
         payload |= _told(done)
@@ -174,13 +175,6 @@ async def _deployed(stack: str, revision: Revision, fence: int, by: str, why: st
 async def _fetched(view: BackupView, key: str, docker_name: str, host: str) -> VolumeRestored:
     wanted = WantedVolume(name=docker_name, stack=view.stack, size_bytes=view.size_bytes, labels={KEY: key})
     return await on_host(host, fetch_volume_on_host, step=f"fetch {view.name}", view=view, wanted=wanted)
-
-
-async def _host_for(view: BackupView, found: Volumes) -> str:
-    """Where its volume is, or was, or else the first."""
-    hosts = await schedulable_hosts()
-    there = [one.host for one in found.all if key_of(one) == view.volume]
-    return next((host for host in (*there, view.host) if host in hosts), hosts[0])
 
 
 def _coming(view: BackupView, volume: FoundManagedVolume) -> Snapshot:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from stampede.errors import BadInput, UnknownName
+from stampede.errors import BadInput, Refused, UnknownName
 from stampede.tasks.hosts import schedulable_hosts
 from stampede.tasks.on_host import on_hosts
 from stampede.tasks.pool import read_pool
@@ -33,9 +33,17 @@ class Volumes:
     def all(self) -> tuple[FoundManagedVolume, ...]:
         return tuple(volume for host in self.hosts.values() for volume in host.volumes)
 
+    @property
+    def arriving(self) -> tuple[FoundManagedVolume, ...]:
+        """Those that are used while they are fetched out of a backup."""
+        return tuple(volume for host in self.hosts.values() for volume in host.arriving)
+
     def chosen(self, keys: Sequence[str] | None) -> tuple[FoundManagedVolume, ...]:
-        """Those that the file calls so; all if None. Raises: UnknownName."""
+        """Those that the file calls so; all if None. Raises: UnknownName, Refused for one that is arriving."""
         known = {key_of(volume) for volume in self.all}
+        if coming := sorted(set(keys or ()) & {key_of(volume) for volume in self.arriving} - known):
+            hint = "stampede volume ls shows how far it is; when all of it is here, the run that restores it says so"
+            raise Refused(f"{self.stack}/{coming[0]} is still being restored from a backup", hint)
         if not known:
             raise UnknownName(
                 f"{self.stack} has no managed volumes",

@@ -19,11 +19,13 @@ class VolumeList(Frozen):
 
 @flow(name="list-volumes", flow_run_name="list volumes", persist_result=True)
 async def list_volumes(stack: str = "") -> VolumeList:
-    """The managed volumes of a stack, or of all."""
+    """The managed volumes of a stack, or of all; also those that arrive from a backup."""
     found = await volumes_of(stack)
-    views = sorted((view_of(volume) for volume in found.all), key=lambda view: (view.name, view.host))
+    views = sorted(
+        (view_of(volume) for volume in (*found.all, *found.arriving)), key=lambda view: (view.name, view.host)
+    )
     pools = tuple(host.pool for host in found.hosts.values() if host.pool)
-    return VolumeList(volumes=tuple(views), pools=pools)
+    return VolumeList(volumes=tuple(sorted(views, key=lambda view: (view.name, view.host))), pools=pools)
 
 
 @flow(name="list-snapshots", flow_run_name="list snapshots", persist_result=True)

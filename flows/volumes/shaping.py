@@ -50,7 +50,7 @@ async def create_volume(stack: str, volume: str, size_bytes: int, host: str = ""
     hosts = await schedulable_hosts()
     if host and host not in hosts:
         raise UnknownName(f"there is no host {host}", f"there are {', '.join(hosts)}")
-    if volume in {key_of(one) for one in found.all if one.labels.get(KEY)}:
+    if volume in {key_of(one) for one in (*found.all, *found.arriving) if one.labels.get(KEY)}:
         raise Refused(f"{stack}/{volume} exists already", "choose another name, or resize it")
     wanted = WantedVolume(name=f"{stack}_{volume}", stack=stack, size_bytes=size_bytes, labels={KEY: volume})
     return view_of(await on_host(host or hosts[0], make_on_host, step="make the volume", wanted=wanted))
@@ -88,12 +88,15 @@ async def clone_volume(
 async def remove_volume(
     stack: str, volume: str, wait_for_lock_s: float = 0.0, requested_by: str = "", why: str = ""
 ) -> None:
-    """Afterwards the volume is gone, with its data and all its snapshots. Backups of it stay.
+    """Afterwards the volume is gone, with its data and all its snapshots. Backups of it stay. One that is arriving from
+    a backup is not fetched any further.
 
     Raises: UnknownName, Refused while the stack that runs uses it, or anything else has it open; StackLocked.
     """
     async with stack_lock(stack, who=requested_by, why=why or "remove a volume", wait_s=wait_for_lock_s) as lock:
-        one = (await volumes_of(stack)).one(volume)
+        found = await volumes_of(stack)
+        arriving = [each for each in found.arriving if key_of(each) == volume]
+        one = arriving[0] if arriving else found.one(volume)
         running = await running_revision(stack)
         if running and (users := services_on(running.definition, [one.name])):
             hint = "take it out of the stack file and `stampede up` first"

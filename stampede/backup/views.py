@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Literal
 
 from stampede.backup.catalogue import Listed
 from stampede.backup.verify import BadObject, Level
-from stampede.errors import BackupError, Damaged, UnknownName
+from stampede.errors import BackupError, BadInput, Damaged, UnknownName
 from stampede.frozen import Frozen
 from stampede.retention import Decision
 
@@ -137,10 +139,91 @@ class BackupsRestored(Frozen):
     dry_run: bool = False
 
 
+class VolumeArrived(Frozen):
+    """A volume all of which has come out of a backup. `finished` is false while something uses it, so that it cannot
+    become a volume like others yet."""
+
+    volume: str
+    from_volume: str
+    backup: int
+    created: datetime
+    host: str
+    size_bytes: int
+    finished: bool
+    duration_s: float
+
+
+class InstantlyRestored(Frozen):
+    """A volume that was used while it came out of a backup. `usable_s` passed until it could be.
+
+    `arrived` is None on a dry run, on which `plan` says what would be done.
+    """
+
+    stack: str
+    store: str
+    usable_s: float = 0.0
+    arrived: VolumeArrived | None = None
+    plan: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+class FileEntry(Frozen):
+    """What a backup has at a path, which is that from the volume's root on. `other` are devices, sockets and pipes."""
+
+    path: str
+    kind: Literal["file", "folder", "link", "other"]
+    size_bytes: int
+    changed: datetime
+    mode: int
+    uid: int
+    gid: int
+
+
+class FilesListed(Frozen):
+    """A folder of a backup. `left_off` is how many entries of it are not here, `received_bytes` what was fetched."""
+
+    volume: str
+    backup: int
+    store: str
+    created: datetime
+    path: str
+    entries: tuple[FileEntry, ...]
+    left_off: int
+    received_bytes: int
+
+
+class FilesRestored(Frozen):
+    """Paths that were copied out of a backup to `target` on `host`, which is `folder` of the volume if that is not "".
+
+    `left_out` are devices, sockets and pipes, `received_bytes` is what was fetched of the backup. On a dry run, the
+    paths that would be copied.
+    """
+
+    stack: str
+    volume: str
+    backup: int
+    store: str
+    created: datetime
+    host: str
+    target: str = ""
+    folder: str = ""
+    paths: tuple[str, ...] = ()
+    files: int = 0
+    folders: int = 0
+    copied_bytes: int = 0
+    received_bytes: int = 0
+    left_out: tuple[str, ...] = ()
+    duration_s: float = 0.0
+    dry_run: bool = False
+
+
 class DrillReport(Frozen):
     """What a drill showed. `recovery_s` passed from its beginning until the services were healthy on the restored data.
 
-    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes.
+    `data_age_s` is how old the oldest of the backups was, `verified_bytes` what was compared with its hashes. The file
+    system of each volume was checked, and the repositories of the stores `opened` open by their recovery keys alone.
+    `checks` are services whose check succeeded, `left_out` mounts of the host that they do not get, with the reasons.
     """
 
     stack: str
@@ -149,6 +232,8 @@ class DrillReport(Frozen):
     backups: tuple[int, ...] = ()
     services: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     verified_bytes: int = 0
     recovery_s: float = 0.0
     data_age_s: float = 0.0
@@ -209,15 +294,19 @@ def picked(
     own = [one for one in own if not one.trouble]
     if until is not None:
         own = [one for one in own if one.created <= until]
-    newest: dict[str, BackupView] = {}
+    last: dict[str, BackupView] = {}
     for one in sorted(own, key=lambda one: one.created):
-        newest[one.volume] = one
-    missing = sorted(set(keys or ()) - newest.keys())
-    if missing or not newest:
+        last[one.volume] = one
+    missing = sorted(set(keys or ()) - last.keys())
+    if missing or not last:
         what = f"backup {backup}" if backup is not None else f"backup from before {until}"
         volumes = ", ".join(name_of(stack, key) for key in missing) or stack
         raise UnknownName(f"{volumes} has no {what}", f"stampede backup ls {stack} shows which there are")
-    return tuple(newest[key] for key in sorted(newest))
+    return tuple(last[key] for key in sorted(last))
+
+
+def newest(views: Iterable[BackupView]) -> BackupView:
+    return max(views, key=lambda view: view.created)
 
 
 def free_key(key: str, backup: int, taken: Iterable[str]) -> str:
@@ -227,3 +316,17 @@ def free_key(key: str, backup: int, taken: Iterable[str]) -> str:
         return key
     wanted = f"{key}-restored-{backup}"
     return next(name for n in range(len(known) + 2) if (name := wanted if not n else f"{wanted}-{n + 1}") not in known)
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """These paths in a volume without those that others of them contain, each from the volume's root on.
+
+    Raises: BadInput for one that leads outside, or is the root.
+    """
+    found: set[PurePosixPath] = set()
+    for path in paths:
+        pure = PurePosixPath(path.lstrip("/"))
+        if ".." in pure.parts or not pure.parts or "\0" in path:
+            raise BadInput(f"{path!r} is no path in a volume", "name it from the volume's root on, without ..")
+        found.add(pure)
+    return tuple(sorted(str(one) for one in found if not found & set(one.parents)))

@@ -79,6 +79,22 @@ def show_restored(done: Row, run: Run, *, as_json: bool) -> None:
     print(f"run: {run.url}")
 
 
+def show_instant(done: Row, run: Run, *, as_json: bool) -> None:
+    """Print what became of a volume that was used while it was restored."""
+    if as_json:
+        _print(done, run)
+        return
+    _warn(done)
+    if done["dry_run"]:
+        tell_restore(done)
+    if one := done["arrived"]:
+        print(
+            f"  {one['volume']} on {one['host']} from {one['from_volume']}@{one['backup']} of {_time(one)}:"
+            f" could be used after {done['usable_s']:.1f} s, is all here after {run.duration_s:.1f} s"
+        )
+    print(f"run: {run.url}")
+
+
 def tell_restore(plan: Row) -> None:
     """Tell the person who is going to be asked what a restore would do, on stderr."""
     for line in plan["plan"]:
@@ -138,10 +154,14 @@ def show_drill(report: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
         _print(report, run)
         return
     restored = ", ".join(f"{v}@{b}" for v, b in zip(report["volumes"], report["backups"], strict=True))
-    print(f"  restored and compared {restored} ({human(report['verified_bytes'])})")
+    _warn(report)
+    print(f"  restored and compared {restored} ({human(report['verified_bytes'])}), file systems sound")
+    print(f"  opened by the recovery key: {', '.join(report['opened'])}")
     print(f"  ran healthy on it: {', '.join(report['services'])} on {report['host']}, with no way out")
-    for check in report["checks"]:
-        print(f"  checked {check}")
+    for mount in report["left_out"]:
+        print(f"  did not see {mount}")
+    for service in report["checks"]:
+        print(f"  passed its check: {service}")
     age = report["data_age_s"] / 3600
     print(f"{report['stack']}: can be recovered in {report['recovery_s']:.1f} s, to data {age:.1f} h old")
     print(f"run: {run.url}")

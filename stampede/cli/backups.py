@@ -24,6 +24,7 @@ Store = Annotated[str | None, typer.Option("--store", help="Default: that of the
 Before = Annotated[
     str | None, typer.Option("--before", metavar="TIME", help="The newest from before, such as 2026-01-31T12:00.")
 ]
+Number = Annotated[int | None, typer.Option("--backup", min=1, help="Its number; default: the newest.")]
 Needed = Annotated[str, typer.Argument(metavar="STACK[/VOLUME]", help="Such as shop/uploads.")]
 
 
@@ -43,14 +44,31 @@ def run(target: Target = None, *, change: groups.Change) -> None:
 
 @backup_app.command("ls")
 @spread
-def ls(target: Target = None, *, store: Store = None, answer: groups.Answer) -> None:
+def ls(
+    target: Target = None,
+    *,
+    store: Store = None,
+    path: Annotated[
+        str | None, typer.Option("--path", metavar="DIR", help="What a backup has in this folder; / is all of it.")
+    ] = None,
+    backup: Number = None,
+    answer: groups.Answer,
+) -> None:
     """List backups, oldest first, as the stores themselves have them; of all stacks if none is named."""
     from stampede.cli.backup_tables import show_backups
-    from stampede.cli.data_targets import chosen
+    from stampede.cli.data_targets import chosen, one_volume
+    from stampede.cli.file_tables import show_files
     from stampede.cli.verbs import result_of
-    from stampede.client.backup_requests import ListBackups
+    from stampede.client.backup_requests import ListBackups, ListFiles
 
+    if path is None and backup is not None:
+        raise BadInput("--backup is about files", "with --path, such as --path /")
     with answer.client() as client:
+        if path is not None:
+            stack, volume = one_volume(target or "")
+            files = ListFiles(stack=stack, volume=volume, path=path, store=store, backup=backup)
+            show_files(result_of(client, files), as_json=answer.as_json)
+            return
         which = chosen(client, target) if target else None
         request = ListBackups(
             stack=which.stack if which else None, volumes=which.volumes if which else None, store=store
@@ -64,12 +82,21 @@ def restore(
     target: Needed,
     *,
     store: Store = None,
-    backup: Annotated[int | None, typer.Option("--backup", min=1, help="Its number; default: the newest.")] = None,
+    backup: Number = None,
     before: Before = None,
     to: Annotated[str | None, typer.Option("--to", metavar="VOLUME", help="What the new volume is called.")] = None,
     in_place: Annotated[
         bool,
         typer.Option("--in-place", help="Into the volumes themselves. What they hold is kept as a snapshot."),
+    ] = False,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", help="Only this file or folder, to restored-N in the volume.")
+    ] = None,
+    to_dir: Annotated[
+        str | None, typer.Option("--to-dir", metavar="DIR", help="With --path: to this folder of the host instead.")
+    ] = None,
+    instant: Annotated[
+        bool, typer.Option("--instant", help="A new volume that can be used at once, while the rest of it is fetched.")
     ] = False,
     stack: Annotated[
         bool, typer.Option("--stack", help="The whole stack, which is not here: its data, and it runs again.")
@@ -79,14 +106,31 @@ def restore(
 ) -> None:
     """Restore to new volumes; or with --in-place to where it was, or with --stack an app that is not here any more."""
     from stampede.cli.asking import confirm
-    from stampede.cli.backup_tables import show_restored, tell_restore
-    from stampede.cli.data_targets import chosen
-    from stampede.client.backup_requests import RecoverStack, RestoreBackup
+    from stampede.cli.backup_tables import show_instant, show_restored, tell_restore
+    from stampede.cli.data_targets import chosen, one_volume
+    from stampede.cli.file_tables import show_copied
+    from stampede.client.backup_requests import RecoverStack, RestoreBackup, RestoreFiles, RestoreInstantly
 
     until = _moment(before)
-    if stack and (in_place or to or backup or "/" in target):
+    if stack and (in_place or to or backup or path or instant or "/" in target):
         raise BadInput("--stack brings back a whole stack", "with --store and --before only")
+    if (path and (in_place or to)) or (to_dir and not path):
+        raise BadInput("--path copies single files", "with --to-dir, or to a new folder of the volume")
+    if instant and (in_place or path):
+        raise BadInput("--instant makes a new volume", "with --to, --backup, --before and --store only")
     with change.client() as client:
+        if path:
+            name, volume = one_volume(target)
+            files = RestoreFiles(
+                stack=name, volume=volume, paths=path, store=store, backup=backup, until=until, to_dir=to_dir
+            )
+            change.ask(client, files, show_copied)
+            return
+        if instant:
+            name, volume = one_volume(target)
+            at_once = RestoreInstantly(stack=name, volume=volume, store=store, backup=backup, until=until, to=to)
+            change.ask(client, at_once, show_instant)
+            return
         which = chosen(client, target)
         if stack:
             change.ask(client, RecoverStack(stack=which.stack, store=store, until=until), show_restored)

@@ -69,6 +69,8 @@ def show_taken(taken: Mapping[str, Any], run: Run, *, as_json: bool) -> None:
 
 def _volume(each: Row) -> tuple[str, ...]:
     state = each["trouble"] or ("ready" if each["mounted"] else "not mounted")
+    if each.get("arriving") is not None:
+        state = f"arriving {int(each['arriving'] * 100)} %" + (f": {each['trouble']}" if each["trouble"] else "")
     return (
         each["name"],
         each["host"],

@@ -9,16 +9,18 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from stampede.cli import options
 
 if TYPE_CHECKING:
     from stampede.client import Client, Outcome, Run, StackRequest
+    from stampede.client.requests import Request
     from stampede.stackfile import LoadedStack
 
 Parameters = dict[str, inspect.Parameter]
+R = TypeVar("R", bound="Request")
 
 
 class Show(Protocol):
@@ -103,13 +105,13 @@ class Change:
 
         carry_out(client, self._of(client, request), as_json=self.as_json, detach=self.detach)
 
-    def ask(self, client: Client, request: StackRequest, show: Show) -> None:
+    def ask(self, client: Client, request: Request, show: Show) -> None:
         """The same for a verb whose run returns something of its own, which is shown by `show`."""
         from stampede.cli.verbs import show_detached, timed_result_of
 
         asked = self._of(client, request)
         if self.detach:
-            show_detached(client.start(asked), request.stack, as_json=self.as_json)
+            show_detached(client.start(asked), request.subject or "", as_json=self.as_json)
             return
         show(*timed_result_of(client, asked), as_json=self.as_json)
 
@@ -119,14 +121,14 @@ class Change:
 
         return result_of(client, replace(request, requested_by=client.requested_by, dry_run=True))
 
-    def _of(self, client: Client, request: StackRequest) -> StackRequest:
-        return replace(
-            request,
-            requested_by=client.requested_by,
-            why=self.why or None,
-            dry_run=self.dry_run or None,
-            wait_for_lock_s=self.wait,
-        )
+    def _of(self, client: Client, request: R) -> R:
+        said: dict[str, Any] = {
+            "requested_by": client.requested_by,
+            "why": self.why or None,
+            "dry_run": self.dry_run or None,
+            "wait_for_lock_s": self.wait,  # unless nothing of the request waits for the stack's lock
+        }
+        return replace(request, **{each.name: said[each.name] for each in fields(request) if each.name in said})
 
     def try_out(self, client: Client, request: StackRequest) -> Outcome:
         """What carrying it out would change. Raises: the error that ended its run."""

@@ -90,6 +90,52 @@ class RecoverStack(StackRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListFiles(OfStack):
+    """What a backup of a volume has in a folder."""
+
+    flow: ClassVar[str] = "list-files"
+
+    volume: str
+    path: str | None = None
+    store: str | None = None
+    backup: int | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreFiles(OfStack):
+    """Single paths of a backup, in a new folder of the volume, or in `to_dir` (absolute) on its host."""
+
+    flow: ClassVar[str] = "restore-files"
+
+    volume: str
+    paths: list[str]
+    store: str | None = None
+    backup: int | None = None
+    until: str | None = None
+    to_dir: str | None = None
+    dry_run: bool | None = None
+    requested_by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreInstantly(OfStack):
+    """A new volume that is used while it comes out of a backup."""
+
+    flow: ClassVar[str] = "restore-instantly"
+
+    volume: str
+    store: str | None = None
+    backup: int | None = None
+    until: str | None = None
+    to: str | None = None
+    dry_run: bool | None = None
+    requested_by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrillRestore(OfStack):
     """The newest backups are restored to scratch volumes, and the app runs on them where nothing gets out."""
 

@@ -9,6 +9,7 @@ from stampede.frozen import Frozen
 from stampede.volumes.room import human
 
 ADOPTED_FROM = "stampede.adopted-from"  # on a managed volume: the volume of Docker's own that its data came from
+ADOPTED_DIRECTORY = "stampede.adopted-directory"  # and the directory itself: a later one of that name is another
 ORIGINAL = "-original"
 _SPARE = 1.1  # an ext4 needs some of its size itself
 _SPARE_BYTES = 16 << 20
@@ -17,7 +18,8 @@ _SPARE_BYTES = 16 << 20
 class PlainVolume(Frozen):
     """What a host has of a name: `is_there` as a volume of Docker's own, `bound` as a managed one that Docker knows.
 
-    `begun` says that the pool's was filled by an adoption. `users` are all containers that mount Docker's own.
+    `begun` says that the pool's was filled by an adoption, and from this very one of Docker's own if there is one.
+    `users` are all containers that mount Docker's own.
     """
 
     host: str
@@ -44,7 +46,10 @@ def the_one(label: str, name: str, found: Sequence[PlainVolume]) -> PlainVolume:
 def refuse_adoption(label: str, volume: PlainVolume, size_bytes: int, own: Collection[str]) -> None:
     """Returns if it can be adopted. `own` are containers of the stack. Raises: Refused, Foreign."""
     if volume.in_pool and not volume.begun:
-        raise Refused(f"{label} is a managed volume and one of Docker's own at once", "remove one of them first")
+        raise Refused(
+            f"{label} is a managed volume and one of Docker's own at once",
+            "look at both, and remove one first: `docker volume rm`, or `stampede volume rm`",
+        )
     if others := sorted(set(volume.users) - set(own)):
         raise Foreign(
             f"{label} is mounted by {', '.join(others)}, which this stack does not run",

@@ -1,15 +1,22 @@
-"""Which snapshots of a volume go, by what its stack file keeps. Pure, with reasons."""
+"""Which snapshots are a run's own, and which go, by what the stack file of their volume keeps. Pure, with reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stampede.retention import Item, Retention, decide
-from stampede.volumes.labels import KEEP, TAKEN_BY
+from stampede.volumes.labels import KEEP, RUN, TAKEN_BY
 from stampede.volumes.models import Snapshot
 from stampede.volumes.relief import Dropped
 
 BEFORE_DEPLOYS = Retention(last=5)
+
+
+def of_run(run: str, volumes: Sequence[Sequence[Snapshot]]) -> tuple[Snapshot, ...]:
+    """Those of one moment that a run took of all volumes, each given as its snapshots; none if it took none."""
+    own = [{one.id: one for one in snapshots if one.labels.get(RUN) == run} for snapshots in volumes]
+    shared = sorted(set.intersection(*map(set, own))) if own else []
+    return tuple(of_volume[shared[0]] for of_volume in own) if shared else ()
 
 
 def surplus(snapshots: Iterable[Snapshot], rule: Retention, taken_by: str) -> tuple[Dropped, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 KEY = "stampede.volume"  # of a volume: what the stack file calls it
-RUN = "stampede.run"  # of a snapshot: the flow run that took it, which takes no second one when it is resumed
+RUN = "stampede.run"  # of a snapshot or volume: the flow run that made it, which makes no second one when resumed
 TAKEN_BY = "stampede.taken-by"  # of a snapshot: hand, schedule, deploy or backup
 SERVING = "stampede.serving"  # of one taken before a deploy: the revision whose data it holds
 REPLACED_BY = "stampede.replaced-by"  # of a snapshot: what it holds was replaced by that snapshot

@@ -38,7 +38,8 @@ class FoundManagedVolume(Frozen):
     """A managed volume as found. `used_bytes` is what its image takes in the pool, blocks shared with others included.
 
     `data` is the directory that containers bind; it is there while `mounted`. `trouble` says what keeps it from being
-    used as it is, and is empty when all is well.
+    used as it is, and is empty when all is well. `arriving` is how much is here of one that is used before all of it
+    is, between 0 and 1; None for all others.
     """
 
     name: str
@@ -53,6 +54,7 @@ class FoundManagedVolume(Frozen):
     mounted: bool
     snapshots: int
     trouble: str = ""
+    arriving: float | None = None
 
 
 class Snapshot(Frozen):

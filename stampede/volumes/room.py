@@ -68,6 +68,16 @@ def refuse_too_much(more_bytes: int, what: str, pool_bytes: int, sizes: Iterable
         )
 
 
+def refuse_filling(more_bytes: int, what: str, used_bytes: int, size_bytes: int) -> None:
+    """Returns if the pool needs no relief once it holds `more_bytes` as well. Raises: Refused."""
+    if pressure(used_bytes + more_bytes, size_bytes) != "none":
+        raise Refused(
+            f"the pool is too full for {what}: {human(used_bytes)} of its {human(size_bytes)} are used"
+            + (f", and {human(more_bytes)} would come" if more_bytes else ""),
+            "remove snapshots or volumes",
+        )
+
+
 def pressure(used_bytes: int, size_bytes: int) -> Pressure:
     """soft: no new volume, oldest snapshots go. hard: writers are stopped until there is room."""
     fill = used_bytes / size_bytes if size_bytes else 1.0

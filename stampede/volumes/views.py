@@ -11,7 +11,7 @@ from stampede.volumes.relief import Dropped
 
 
 class VolumeView(Frozen):
-    """One managed volume. `name` is `stack/key`, `docker_name` what Docker calls it."""
+    """One managed volume. `name` is `stack/key`, `docker_name` what Docker calls it. `arriving` as in models.py."""
 
     name: str
     stack: str
@@ -25,6 +25,7 @@ class VolumeView(Frozen):
     mounted: bool
     snapshots: int
     trouble: str = ""
+    arriving: float | None = None
 
 
 class SnapshotView(Frozen):
@@ -45,11 +46,16 @@ class SnapshotView(Frozen):
 
 
 class HostVolumes(Frozen):
-    """What one host has: its pool (None where there is none), volumes and their snapshots, oldest first."""
+    """What one host has: its pool (None where there is none), volumes and their snapshots, oldest first.
+
+    `arriving` are volumes that are used already while the rest of them is fetched, and that cannot do all that others
+    can.
+    """
 
     host: str
     pool: PoolStatus | None = None
     volumes: tuple[FoundManagedVolume, ...] = ()
+    arriving: tuple[FoundManagedVolume, ...] = ()
     snapshots: dict[str, tuple[Snapshot, ...]] = {}
 
 
@@ -82,6 +88,7 @@ def view_of(volume: FoundManagedVolume) -> VolumeView:
         mounted=volume.mounted,
         snapshots=volume.snapshots,
         trouble=volume.trouble,
+        arriving=volume.arriving,
     )
 
 

@@ -9,8 +9,9 @@ import pytest
 from stampede.blocks.volumes import ext4
 from stampede.errors import Refused, UnknownName
 from stampede.volumes.models import Snapshot
-from stampede.volumes.room import MIB
+from stampede.volumes.room import MIB, SOFT_WATERMARK
 from tests.lab.pool_hosts import Host, data, make, read
+from tests.lab.pools import wanted
 
 COMING = Snapshot(
     id="20991126T192200.123Z",
@@ -55,3 +56,20 @@ def test_a_snapshot_that_did_not_come_whole_is_not_there(host: Host) -> None:
     other = COMING.model_copy(update={"volume": "nothing", "together": ("nothing",)})
     with pytest.raises(UnknownName), host.pool.receive_snapshot(other):
         pytest.fail("there is no such volume")
+
+
+def test_nothing_is_received_that_would_fill_the_pool(host: Host) -> None:
+    make(host)
+    status = host.pool.status()
+    assert status is not None
+    left = int(status.size_bytes * SOFT_WATERMARK) - status.used_bytes
+    too_much = left + status.size_bytes // 20  # others may write to the disk of this one
+    for _ in range(2):
+        with pytest.raises(Refused, match="too full"), host.pool.receive_snapshot(COMING, data_bytes=too_much):
+            pytest.fail("other snapshots would be dropped for it")
+        with pytest.raises(Refused, match="too full"), host.pool.receive(wanted("came"), data_bytes=too_much):
+            pytest.fail("other snapshots would be dropped for it")
+    assert host.pool.snapshots("shop_uploads") == ()
+    with host.pool.receive_snapshot(COMING, data_bytes=left // 2) as image:
+        ext4.make(image, 32 * MIB)
+    assert host.pool.snapshots("shop_uploads") == (COMING,)

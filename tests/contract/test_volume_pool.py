@@ -148,6 +148,20 @@ def test_a_named_snapshot_is_taken_once(host: Host) -> None:
     assert len(host.pool.snapshots("shop_uploads")) == 1
 
 
+def test_a_run_takes_one_snapshot_of_volumes_whatever_others_take(host: Host) -> None:
+    names = ["shop_db", "shop_files"]
+    for name in names:
+        make(host, name, "first")
+    host.pool.snapshot(["shop_db"], run="run/a")  # as a run does that is about one of them
+    once = host.pool.snapshot(names, run="run/a", labels={"why": "test"})
+    write(host, "second", "shop_db")
+    assert [one.labels for one in once] == [{"why": "test", "stampede.run": "run/a"}] * 2
+    assert host.pool.snapshot(names, run="run/a") == once
+    assert [len(host.pool.snapshots(name)) for name in names] == [2, 1]
+    assert host.pool.snapshot(names, run="run/b") != once
+    assert [len(host.pool.snapshots(name)) for name in names] == [3, 2]
+
+
 def test_a_snapshot_of_an_unmounted_volume_is_taken_as_well(host: Host) -> None:
     make(host, content="still")
     host.pool.unmount("shop_uploads")

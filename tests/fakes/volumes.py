@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stampede.errors import BadInput, Foreign, InUse, Refused, UnknownName
-from stampede.volumes.labels import REPLACED_BY
+from stampede.volumes.keeping import of_run
+from stampede.volumes.labels import REPLACED_BY, RUN
 from stampede.volumes.models import (
     FoundManagedVolume,
     PoolSettings,
@@ -20,7 +21,7 @@ from stampede.volumes.models import (
     WantedVolume,
 )
 from stampede.volumes.names import check_snapshot_id, check_volume_name, snapshot_id
-from stampede.volumes.room import MIB, pressure, refuse_too_much, reserved, room, volume_size
+from stampede.volumes.room import MIB, pressure, refuse_filling, refuse_too_much, reserved, room, volume_size
 from stampede.volumes.stall import BUDGET_S, refuse_long_stall
 
 
@@ -47,6 +48,8 @@ class FakeVolumePool:
         self._made = False
         self._records: dict[str, VolumeRecord] = {}
         self._coming: dict[str, int] = {}
+        self._arriving: dict[str, str] = {}
+        self._hidden: dict[str, VolumeRecord] = {}
         self._snapshots: dict[str, dict[str, Snapshot]] = {}
 
     def ensure_pool(self) -> PoolStatus:
@@ -57,6 +60,10 @@ class FakeVolumePool:
         check_volume_name(wanted.name)
         size = volume_size(wanted.size_bytes)
         self._made = True
+        if wanted.name in self._arriving:
+            with suppress(Refused):
+                return self.finish_arrival(wanted.name)
+            return self._found(wanted.name)
         record = self._records.get(wanted.name)
         if record is None:
             self._add(wanted, size)
@@ -83,12 +90,15 @@ class FakeVolumePool:
         volumes: Sequence[str],
         *,
         named: str = "",
+        run: str = "",
         labels: Mapping[str, str] | None = None,
         freeze: bool = False,
         budget_s: float = BUDGET_S,
     ) -> tuple[Snapshot, ...]:
         names = sorted(set(volumes))
         taken = {one for name in names for one in self._snapshots[self._known(name).name]}
+        if run and (own := of_run(run, [self.snapshots(name) for name in names])):
+            return own
         if named and named in taken:
             return tuple(self._snapshot(name, named) for name in names)
         if self._status().pressure == "hard":
@@ -96,7 +106,8 @@ class FakeVolumePool:
         for name in names:
             refuse_long_stall(name, self.extents.get(name, 1), budget_s)
         made, still = named or snapshot_id(self._now(), taken), freeze or len(names) > 1
-        return tuple(self._take(name, made, still, names, labels or {}) for name in names)
+        labels = {**(labels or {}), **({RUN: run} if run else {})}
+        return tuple(self._take(name, made, still, names, labels) for name in names)
 
     def snapshots(self, volume: str) -> tuple[Snapshot, ...]:
         return tuple(self._snapshots[self._known(volume).name].values())
@@ -123,11 +134,12 @@ class FakeVolumePool:
         return self._found(new.name)
 
     @contextmanager
-    def receive(self, new: WantedVolume) -> Iterator[Path]:
+    def receive(self, new: WantedVolume, *, data_bytes: int = 0) -> Iterator[Path]:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
-        if new.name in self._records or new.name in self._coming:
+        if new.name in self._records or new.name in self._coming or new.name in self._arriving:
             raise Refused(f"there is a volume {new.name} already")
+        refuse_filling(data_bytes, new.name, self.used_bytes, self.size_bytes)
         self._refuse_full(new.name, size)
         image = self._root / "making" / new.name
         image.parent.mkdir(exist_ok=True)
@@ -146,13 +158,12 @@ class FakeVolumePool:
             image.unlink()
 
     @contextmanager
-    def receive_snapshot(self, coming: Snapshot) -> Iterator[Path]:
+    def receive_snapshot(self, coming: Snapshot, *, data_bytes: int = 0) -> Iterator[Path]:
         self._known(coming.volume)
         image = self._root / "making" / f"{coming.volume}@{coming.id}"
         if coming.id in self._snapshots[coming.volume] or image.parent.joinpath(f"{image.name}.comes").exists():
             raise Refused(f"{coming.volume} has a snapshot {coming.id} already")
-        if self._status().pressure != "none":
-            raise Refused("the pool is too full for another snapshot")
+        refuse_filling(data_bytes, "another snapshot", self.used_bytes, self.size_bytes)
         mark = image.with_name(f"{image.name}.comes")
         mark.parent.mkdir(exist_ok=True)
         mark.touch()
@@ -164,9 +175,54 @@ class FakeVolumePool:
             mark.unlink()
             image.unlink(missing_ok=True)
 
+    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+        check_volume_name(new.name)
+        size = volume_size(new.size_bytes)
+        self._made, folder = True, self._root / "arriving" / new.name
+        if new.name not in self._arriving:
+            self._add(new, size)
+            self._arriving[new.name] = source
+            self._hidden[new.name] = self._records.pop(new.name)
+            folder.mkdir(parents=True)
+        elif self._arriving[new.name] != source:
+            raise Refused(f"volume {new.name} is arriving from elsewhere")
+        return folder
+
+    def mount_arrival(self, volume: str) -> Path:
+        self._known_arrival(volume)
+        self._data(volume).mkdir(parents=True, exist_ok=True)
+        self.mounted.add(volume)
+        return self._data(volume)
+
+    def finish_arrival(self, volume: str) -> FoundManagedVolume:
+        if volume not in self._records:
+            folder = self._known_arrival(volume)
+            if not (folder / "image.complete").exists():
+                raise Refused(f"volume {volume} has not arrived yet")
+            self._refuse_busy(volume)
+            self.mount_arrival(volume)
+            self._records[volume] = self._hidden[volume]
+            self._forget_arrival(volume)
+        return self._found(volume)
+
+    def drop_arrival(self, volume: str) -> bool:
+        if check_volume_name(volume) not in self._arriving:
+            return False
+        self._refuse_busy(volume)
+        self._forget_arrival(volume)
+        shutil.rmtree(self._data(volume).parent, ignore_errors=True)
+        self.mounted.discard(volume)
+        del self._snapshots[volume]
+        return True
+
+    def arrivals(self, stack: str | None = None) -> tuple[FoundManagedVolume, ...]:
+        return tuple(self._found(name) for name, one in sorted(self._hidden.items()) if stack in (None, one.stack))
+
     def restore(self, volume: str, snapshot: str, *, safety: str = "") -> Snapshot:
         source = self._snapshot(volume, snapshot)
         if safety not in self._snapshots[volume]:
+            if self._status().pressure == "hard":
+                raise Refused(f"the pool is too full to restore {volume}")
             self._refuse_busy(volume)
             safety = safety or snapshot_id(self._now(), self._snapshots[volume])
             self.mounted.discard(volume)
@@ -224,7 +280,9 @@ class FakeVolumePool:
         return self.volumes()
 
     def _add(self, wanted: WantedVolume, size: int, origin: str = "") -> None:
-        if wanted.name in self._coming:
+        if wanted.name in self._records:
+            raise Refused(f"there is a volume {wanted.name} already")
+        if wanted.name in self._coming or wanted.name in self._arriving:
             raise Refused(f"volume {wanted.name} is being restored")
         self._refuse_full(wanted.name, size)
         self._records[wanted.name] = VolumeRecord(
@@ -281,17 +339,29 @@ class FakeVolumePool:
             raise InUse(f"{volume} is in use")
 
     def _sizes(self) -> list[int]:
-        return [*(one.size_bytes for one in self._records.values()), *self._coming.values()]
+        known = (*self._records.values(), *self._hidden.values())
+        return [*(one.size_bytes for one in known), *self._coming.values()]
+
+    def _known_arrival(self, volume: str) -> Path:
+        if check_volume_name(volume) not in self._arriving:
+            raise UnknownName(f"no volume {volume} is arriving")
+        return self._root / "arriving" / volume
+
+    def _forget_arrival(self, volume: str) -> None:
+        shutil.rmtree(self._root / "arriving" / volume)
+        del self._arriving[volume], self._hidden[volume]
 
     def _found(self, name: str) -> FoundManagedVolume:
+        arriving = name in self._hidden
         return FoundManagedVolume(
-            **self._records[name].model_dump(),
+            **(self._hidden if arriving else self._records)[name].model_dump(),
             host=self._host,
             used_bytes=0,
             data=str(self._data(name)),
             mounted=name in self.mounted,
             snapshots=len(self._snapshots[name]),
             trouble=self.troubles.get(name, ""),
+            arriving=0.0 if arriving else None,
         )
 
     def _status(self) -> PoolStatus:

@@ -35,6 +35,7 @@ MODULES = (
     "volumes.standstill",
     "volumes.restore_stack",
     "backups.backup_stack",
+    "backups.drill",
     "backups.restore",
 )
 

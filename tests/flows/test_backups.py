@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,24 @@ from stampede.blocks.backups import Answer, Job, into_pool
 from stampede.blocks.backups import __main__ as process
 from stampede.blocks.documents import Documents
 from stampede.blocks.stores import StampedeStore, Stores
+from stampede.blocks.volumes import ext4
 from stampede.documents import head_name
-from stampede.errors import Foreign, Refused, StackLocked, StoreUnavailable
+from stampede.errors import BackupError, Foreign, Refused, StackLocked, StoreUnavailable, WrongKey
 from stampede.flows.backups import backup_stack as backup_stack_module
 from stampede.flows.backups.backup_stack import backup_stack
+from stampede.flows.backups.drill import drill_restore
 from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
 from stampede.flows.backups.restore import recover_stack
 from stampede.planning.changes import Outcome
 from stampede.retention import Retention
-from stampede.tasks import backup_bases, backup_jobs, backups
+from stampede.tasks import backup_bases, backup_jobs, backups, stores
 from stampede.volumes.labels import KEEP, KEY
 from tests.fakes.object_store import FakeStore
 from tests.fakes.volumes import FakeVolumePool
 from tests.flows.lab import Lab
 from tests.flows.perils import Killed
 from tests.flows.test_interruptions import kill_at_every_step
+from tests.flows.test_volumes import killed_once
 
 STORE = "offsite"
 TEXT = """
@@ -295,3 +299,56 @@ async def test_pruning_follows_what_is_said_and_tells_why(site: Site) -> None:
     ]
     await prune_backups(stack=site.stack, volumes=["data"], keep=Retention(last=1))
     assert await site.numbers() == {"data": [3], "files": [1, 2, 3]}
+
+
+@pytest.fixture
+def drills(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The same, where file systems of restored volumes are sound: those here are none."""
+    monkeypatch.setattr(stores, "S3Store", lambda address, **how: site.store.view())
+    monkeypatch.setattr(stores, "closing", nullcontext)
+    monkeypatch.setattr(ext4, "mend", lambda image, volume, *, thoroughly: None)
+    return site
+
+
+async def test_a_drill_killed_before_any_of_its_steps_leaves_nothing_once_another_has_run(drills: Site) -> None:
+    await up(drills)
+    await drills.back_up()
+    before, scratch = drills.lab.world(drills.stack), f"{drills.stack}.drill"
+    nothing = drills.lab.world(f"{scratch}-of-nobody")
+    step, left = 1, 0
+    while await killed_once(drills.lab, step, lambda: drill_restore(stack=drills.stack)):
+        known = set(drills.lab.world(scratch)["volumes"])
+        left += any(volume.name not in known for volume in drills.pool.volumes(scratch))
+        report = await drill_restore(stack=drills.stack)
+        assert (report.services, report.opened) == (("db",), (STORE,))
+        assert drills.lab.world(scratch) == nothing, f"killed before step {step}"
+        assert drills.pool.volumes(scratch) == (), f"killed before step {step}"
+        step += 1
+    assert step > 6
+    assert left, "it was killed between a volume and Docker's knowing of it"
+    assert drills.lab.world(drills.stack) == before
+
+
+async def test_a_volume_that_left_the_file_is_drilled_only_by_itself(drills: Site) -> None:
+    await up(drills)
+    await drills.back_up()
+    text = TEXT.format(keep="").replace(', "files:/files"', "")
+    await drills.lab.deploy(drills.stack, "".join(line for line in text.splitlines(True) if "files:" not in line))
+    await backup_stack(stack=drills.stack)
+    report = await drill_restore(stack=drills.stack)
+    assert report.volumes == (f"{drills.stack}/data",)
+    assert report.warnings == (f"{drills.stack}/files is not drilled: the file has no such volume any more",)
+    with pytest.raises(BackupError, match="files left the file"):
+        await drill_restore(stack=drills.stack, volumes=["data", "files"])
+    alone = await drill_restore(stack=drills.stack, volumes=["files"])
+    assert (alone.volumes, alone.services) == ((f"{drills.stack}/files",), ("db",))
+
+
+async def test_a_drill_fails_when_the_recovery_key_no_longer_opens_the_repository(drills: Site) -> None:
+    await up(drills)
+    await drills.back_up()
+    async with get_client() as client:
+        await Stores(client).update(STORE, recovery_key=new_recovery_key())
+    with pytest.raises(WrongKey, match="does not open the repository"):
+        await drill_restore(stack=drills.stack)
+    assert drills.pool.volumes(f"{drills.stack}.drill") == ()

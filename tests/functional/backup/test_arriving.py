@@ -13,10 +13,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from stampede.blocks.backups.arriving import Progress, arrival_progress, ensure_arriving
+from stampede.blocks.backups.arriving import ensure_arriving
 from stampede.blocks.detaching import detach
 from stampede.blocks.object_store import S3Store
 from stampede.blocks.volumes import ImagePool, mounts
+from stampede.blocks.volumes.arrivals import Progress, arrival_progress
 from stampede.control_plane.processes import start_time
 from stampede.errors import BadInput, InUse, Refused, StoreUnavailable, UnknownName
 from stampede.places import Places

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from stampede import programs
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import create_repository
 from stampede.backup.restore import NoSpace
 from stampede.blocks.backups import BackupJob, RepositoryAccess, run_job
 from stampede.blocks.backups.into_pool import restore_into_pool
 from stampede.blocks.object_store import S3Store
-from stampede.blocks.volumes import ImagePool
+from stampede.blocks.volumes import ImagePool, ext4
 from stampede.errors import BadInput, Cancelled, Refused
 from stampede.places import Places
 from stampede.volumes.room import MIB
@@ -130,6 +131,21 @@ def test_a_pool_that_fills_up_meanwhile_says_so_and_gets_its_room_back(site: Sit
     assert site.left() == []
     (site.places.pool / "filler").unlink()
     done = restore_into_pool(site.pool, wanted("back", mib=64), site.access, "shop_db", 1)
+    assert (Path(done.volume.data) / "table").read_bytes() == site.content
+
+
+def test_a_file_system_that_was_backed_up_damaged_is_found_by_a_thorough_restore_and_nothing_is_left(
+    site: Site, tmp_path: Path
+) -> None:
+    """It says of itself that it is sound, so that mounting it looks at nothing."""
+    image = tmp_path / "image"
+    ext4.make(image, 64 * MIB)
+    programs.run(["debugfs", "-w", "-R", "clri <2>", image])
+    run_job(BackupJob(access=site.access, volume="shop_bad", image=image, created=NOW))
+    with pytest.raises(ext4.Damaged, match="file system of volume back is damaged"):
+        restore_into_pool(site.pool, wanted("back", mib=64), site.access, "shop_bad", 1, thoroughly=True)
+    assert site.left() == []
+    done = restore_into_pool(site.pool, wanted("back", mib=64), site.access, "shop_db", 1, thoroughly=True)
     assert (Path(done.volume.data) / "table").read_bytes() == site.content
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from stampede.backup.names import pack_object, volume_folder
 from stampede.backup.reader import OpenBackup
 from stampede.backup.recovery_key import new_recovery_key
 from stampede.backup.repository import Keys, create_repository
@@ -35,10 +36,10 @@ def made_access(address: S3Address) -> RepositoryAccess:
     return RepositoryAccess(address=address, repository=keys.repository, master_key=SecretStr(keys.master.hex()))
 
 
-def pack_of_files_only(access: RepositoryAccess, image: Path) -> str:
-    """A pack that has nothing but files: no tables, and no blocks of the file system, which can be compressed."""
+def pack_of_files_only(access: RepositoryAccess, image: Path, volume: str = VOLUME) -> str:
+    """An object that has nothing but files: no tables, and no blocks of the file system, which can be compressed."""
     store = S3Store(access.address)
-    opened = OpenBackup(store, _keys(access), VOLUME)
+    opened = OpenBackup(store, _keys(access), volume)
     chunks = defaultdict[str, list[int]](list)
     for number in opened.manifest.segments:
         for chunk, entry in opened.table(number).entries.items():
@@ -50,7 +51,7 @@ def pack_of_files_only(access: RepositoryAccess, image: Path) -> str:
             if pack not in tables and all(
                 len(zlib.compress(os.pread(file.fileno(), CHUNK, one * CHUNK), 1)) > CHUNK for one in those
             ):
-                return f"v/{VOLUME}/p/{pack}"
+                return pack_object(volume_folder(volume), pack)
     raise AssertionError("all packs have something else")
 
 

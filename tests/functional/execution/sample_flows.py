@@ -87,7 +87,7 @@ async def same_step_twice(host: str) -> None:
 
 
 @flow(name="locked")
-async def locked(stack: str, seconds: float, key: str, wait_s: float = 0) -> int:
+async def locked(stack: str, seconds: float = 0, key: str = "locked", wait_s: float = 0) -> int:
     async with stack_lock(stack, who="ann@desk", why="test", wait_s=wait_s) as lock:
         count(key)
         await asyncio.sleep(seconds)

@@ -221,3 +221,26 @@ def test_a_rollback_with_data_brings_back_what_the_revision_had(stack: LabStack)
     assert {s["taken_by"] for s in stack.do("snapshot", "ls", stack.name).json} == {"deploy", "restore"}
     said = stack.do("rollback", "2", "--with-data", "--yes", code=2).err
     assert "there is no snapshot of the data that revision 2" in said
+
+
+def test_a_restore_that_is_cancelled_starts_again_what_it_stopped(stack: LabStack) -> None:
+    stubborn = sleeper(
+        volumes=["data:/data"], command=["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], stop_grace_period="8s"
+    )
+    stack.up({"db": stubborn}, volumes={"data": {"x-size": "32M"}})
+    write(stack, "before")
+    (one,) = stack.do("snapshot", "create", f"{stack.name}/data").json["snapshots"]
+    write(stack, "after")
+    going = stack.begin("snapshot", "restore", f"{stack.name}/data", one["id"], "--yes")
+    run = stack.run_under_way()
+    until(lambda: "stopping" in stopping_steps(stack, run), "the instance is being stopped")
+    stack.installation.run("cancel", run)
+    assert stack.installation.wait_for_run(run)["state_type"] == "CANCELLED"
+    stack.end(going, code=3)
+    assert read(stack) == "after"
+
+
+def stopping_steps(stack: LabStack, run: str) -> str:
+    """`stopping` once the host has been told to stop what uses the volume."""
+    children = stack.installation.read("/flow_runs/filter", {"flow_runs": {"name": {"like_": "stop what uses"}}})
+    return "stopping" if any(f"stack:{stack.name}" in child["tags"] for child in children) else ""

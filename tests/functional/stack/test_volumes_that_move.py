@@ -99,6 +99,26 @@ def test_a_volume_of_dockers_own_becomes_a_managed_one_with_its_data(stack: LabS
     assert stack.do("snapshot", "create", f"{stack.name}/data").json["snapshots"]
 
 
+def test_an_adopted_volume_is_not_adopted_over_by_a_later_one_of_its_name(stack: LabStack) -> None:
+    stack.up(database(), volumes={"data": {}})
+    inside(stack.containers("db")[0], "sh", "-c", FILL)
+    name = f"{stack.name}_data"
+    stack.write(database(), volumes={"data": {"x-size": "64M"}})
+    stack.do("volume", "adopt", f"{stack.name}/data", "--yes")
+    last = number(stack)
+    stack.do("down")
+    stack.docker.volumes.get(name).remove()
+    stack.docker.volumes.create(name, labels={"com.docker.compose.project": stack.name})
+    for asked in ("--dry-run", "--yes"):
+        refused = stack.do("volume", "adopt", f"{stack.name}/data", "--size", "64M", asked, code=6).err
+        assert "is a managed volume and one of Docker's own at once" in refused
+    stack.docker.volumes.get(name).remove()
+    stack.do("volume", "adopt", f"{stack.name}/data", "--size", "64M", "--yes")
+    stack.up()
+    assert number(stack) >= last > 0
+    assert inside(stack.containers("db")[0], "cat", "/data/file") == "first"
+
+
 def test_an_adoption_whose_worker_is_killed_again_and_again_ends_well(stack: LabStack) -> None:
     stack.up(database(), volumes={"data": {}})
     inside(stack.containers("db")[0], "sh", "-c", FILL)

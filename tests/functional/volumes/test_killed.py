@@ -37,14 +37,15 @@ class Steps:
         """As a process that has just started has it."""
         return ImagePool(self.places, "h1", SETTINGS[self.kind])
 
-    def kill(self, work: str) -> None:
-        """Kills the process that does `work`, a line of Python about `pool`; then a worker starts."""
+    def kill(self, work: str, *, settled: bool = True) -> None:
+        """Kills the process that does `work`, a line of Python about `pool`; then a worker starts, if `settled`."""
         pool = self.pool
         self._more = killed_at(
             self._number,
             lambda: eval(work, {"pool": pool, "wanted": wanted, "MIB": MIB, "receive": receive, "drop": drop}),
         )
-        self.pool.bring_back()
+        if settled:
+            self.pool.bring_back()
 
 
 @pytest.fixture(params=["xfs", "plain"])
@@ -113,6 +114,20 @@ def test_snapshots_of_two_volumes_are_there_both_or_not_at_all(steps: Steps) -> 
         write(steps.pool, "kept", "shop_b")
         for volume in ("shop_a", "shop_b"):
             assert steps.pool.remove_snapshot(volume, name)
+
+
+def test_a_run_that_is_killed_and_resumed_takes_one_snapshot_of_its_volumes(steps: Steps) -> None:
+    names = ("shop_a", "shop_b")
+    for name in names:
+        steps.pool.ensure_volume(wanted(name))
+    for step in steps:
+        work = f"snapshot({names}, run='run/{step}')"
+        steps.kill(f"pool.{work}", settled=False)
+        made = steps.pool.snapshot(names, run=f"run/{step}")
+        assert [steps.pool.snapshots(name) for name in names] == [(one,) for one in made]
+        assert leftovers(steps.places) == []
+        for name in names:
+            steps.pool.remove_snapshot(name, made[0].id)
 
 
 def test_removing_a_snapshot(steps: Steps) -> None:

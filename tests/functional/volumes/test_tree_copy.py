@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stampede.blocks.tree_copy import CLOCK_MARGIN_S, copy_tree, tree_bytes
+from stampede.blocks.tree_copy import CLOCK_MARGIN_S, copy_tree, identity_of, tree_bytes
 from stampede.errors import Cancelled
 from tests.lab.killing import killed_at
 
@@ -121,3 +121,11 @@ def test_the_first_pass_bears_files_that_come_and_go(source: Path, target: Path)
         writer.join()
     copy_tree(source, target, changed_since=0.0)
     assert listing(target) == listing(source)
+
+
+def test_a_directory_is_known_again_under_another_name_and_a_new_one_is_not(source: Path, tmp_path: Path) -> None:
+    first = identity_of(source)
+    (source / "more").write_text("more")
+    moved = source.rename(tmp_path / "moved")
+    source.mkdir()
+    assert identity_of(moved) == first != identity_of(source)

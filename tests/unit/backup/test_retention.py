@@ -47,6 +47,11 @@ def test_pinned_ones_stay_and_use_up_nothing() -> None:
     assert kept(decide(items, Retention(last=2))) == ["4", "3", "0"]
 
 
+def test_of_one_moment_the_one_with_the_higher_number_is_newer() -> None:
+    items = [Item(number, START) for number in ("9", "72", "10")]
+    assert [each.item.id for each in decide(items, Retention(last=1))] == ["72", "10", "9"]
+
+
 def test_no_rule_keeps_everything() -> None:
     assert len(kept(decide(every(timedelta(days=1), 50), Retention()))) == 50
 
