@@ -74,7 +74,8 @@ class _Bringing:
         if before and before.arriving is None and before.labels.get(RESTORED_FROM) == self._origin:
             self._pool.mount(before.name)
         else:
-            ensure_arriving(self._pool, self._wanted, self._access, self._view.name, self._view.backup)
+            view = self._view
+            ensure_arriving(self._pool, self._wanted, self._access, view.name, view.backup, data_bytes=view.data_bytes)
         return self._still_there()
 
     def to_the_end(self, tell: Callable[[int, int], None], cancelled: threading.Event) -> FoundManagedVolume:

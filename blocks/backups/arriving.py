@@ -31,7 +31,14 @@ _WITHIN_S = 90.0
 
 
 def ensure_arriving(
-    pool: VolumePool, new: WantedVolume, access: RepositoryAccess, volume: str, backup: int, *, patience_s: float = 60.0
+    pool: VolumePool,
+    new: WantedVolume,
+    access: RepositoryAccess,
+    volume: str,
+    backup: int,
+    *,
+    data_bytes: int = 0,
+    patience_s: float = 60.0,
 ) -> Path:
     """Afterwards `new` can be used, with the content of this backup, and the rest of it is being fetched.
 
@@ -42,7 +49,7 @@ def ensure_arriving(
     being read.
     """
     source = f"{access.repository}/{volume}@{backup}"
-    folder = pool.begin_arrival(new, source)
+    folder = pool.begin_arrival(new, source, data_bytes=data_bytes)
     if is_claimed(folder) and not _answers(folder):
         _wait(lambda: not is_claimed(folder), f"who served {folder} and was killed has not ended")
         pool.begin_arrival(new, source)

@@ -14,13 +14,14 @@ from stampede.volumes.room import volume_size
 class ArrivingVolumes(PoolOfHost):
     """A pool, as far as volumes arrive in it."""
 
-    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+    def begin_arrival(self, new: WantedVolume, source: str, *, data_bytes: int = 0) -> Path:
         check_volume_name(new.name)
         with self._changing(make=True):
             arrival = self._arrival(new.name)
             if arrival.record is None:
                 if self._layout.record(new.name):
                     raise Refused(f"there is a volume {new.name} already", "restore to another name")
+                self._refuse_filling(data_bytes, f"volume {new.name}")
                 arrival.begin(self._recorded(new, volume_size(new.size_bytes)), source)
             arrival.require(source)
             arrival.clear_dead()

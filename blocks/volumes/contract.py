@@ -105,13 +105,13 @@ class VolumePool(Protocol):
         """
         ...
 
-    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+    def begin_arrival(self, new: WantedVolume, source: str, *, data_bytes: int = 0) -> Path:
         """The folder (arrivals.py) of a volume whose content is to come from `source`, begun or gone on with.
 
         Such a volume is used while it arrives. It is none of `volumes` until it is finished, and none of the verbs
-        about those is for it but `ensure_volume`. Raises: Refused when there is a volume of that name, when there is no
-        room, or when it arrives from elsewhere; InUse when who brought it has died, and something uses what is left of
-        it; BadInput.
+        about those is for it but `ensure_volume`. `data_bytes` as in `receive`. Raises: Refused when there is a volume
+        of that name, when there is no room, or when it arrives from elsewhere; InUse when who brought it has died, and
+        something uses what is left of it; BadInput.
         """
         ...
 

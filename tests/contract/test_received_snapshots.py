@@ -69,7 +69,9 @@ def test_nothing_is_received_that_would_fill_the_pool(host: Host) -> None:
             pytest.fail("other snapshots would be dropped for it")
         with pytest.raises(Refused, match="too full"), host.pool.receive(wanted("came"), data_bytes=too_much):
             pytest.fail("other snapshots would be dropped for it")
-    assert host.pool.snapshots("shop_uploads") == ()
+        with pytest.raises(Refused, match="too full"):
+            host.pool.begin_arrival(wanted("came"), "a/shop/uploads@1", data_bytes=too_much)
+    assert (host.pool.snapshots("shop_uploads"), host.pool.arrivals()) == ((), ())
     with host.pool.receive_snapshot(COMING, data_bytes=left // 2) as image:
         ext4.make(image, 32 * MIB)
     assert host.pool.snapshots("shop_uploads") == (COMING,)

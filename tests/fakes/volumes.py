@@ -175,11 +175,12 @@ class FakeVolumePool:
             mark.unlink()
             image.unlink(missing_ok=True)
 
-    def begin_arrival(self, new: WantedVolume, source: str) -> Path:
+    def begin_arrival(self, new: WantedVolume, source: str, *, data_bytes: int = 0) -> Path:
         check_volume_name(new.name)
         size = volume_size(new.size_bytes)
         self._made, folder = True, self._root / "arriving" / new.name
         if new.name not in self._arriving:
+            refuse_filling(data_bytes, new.name, self.used_bytes, self.size_bytes)
             self._add(new, size)
             self._arriving[new.name] = source
             self._hidden[new.name] = self._records.pop(new.name)

@@ -28,11 +28,12 @@ from stampede.flows.backups import backup_stack as backup_stack_module
 from stampede.flows.backups.backup_stack import backup_stack
 from stampede.flows.backups.drill import drill_restore
 from stampede.flows.backups.looking import list_backups, prune_backups, verify_backups
-from stampede.flows.backups.restore import recover_stack
+from stampede.flows.backups.restore import recover_stack, restore_backup
 from stampede.planning.changes import Outcome
 from stampede.retention import Retention
 from stampede.tasks import backup_bases, backup_jobs, backups, stores
 from stampede.volumes.labels import KEEP, KEY
+from stampede.volumes.room import SOFT_WATERMARK
 from tests.fakes.object_store import FakeStore
 from tests.fakes.volumes import FakeVolumePool
 from tests.flows.lab import Lab
@@ -246,6 +247,16 @@ async def test_a_stack_is_recovered_whenever_its_recovery_was_killed(
     assert await kill_at_every_step(site.lab, recover) > 3
     assert site.lab.world(site.stack) == before
     assert [volume.labels[KEY] for volume in site.pool.volumes(site.stack)] == ["data", "files"]
+
+
+async def test_a_backup_that_would_fill_the_pool_is_not_fetched(site: Site) -> None:
+    await up(site)
+    await site.back_up()
+    before = [(one.name, one.snapshots) for one in site.pool.volumes()]
+    site.pool.used_bytes = int(site.pool.size_bytes * SOFT_WATERMARK) - 1
+    with pytest.raises(Refused, match="too full"):
+        await restore_backup(stack=site.stack, store=STORE, in_place=True)
+    assert [(one.name, one.snapshots) for one in site.pool.volumes()] == before
 
 
 async def test_another_cluster_does_not_go_on_with_backups_of_a_volume_of_this_name(site: Site) -> None:
