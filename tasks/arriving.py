@@ -13,7 +13,7 @@ from stampede.backup.views import BackupView, VolumeArrived
 from stampede.blocks.backups import RepositoryAccess
 from stampede.blocks.backups.arriving import ensure_arriving
 from stampede.blocks.backups.into_pool import RESTORED_FROM
-from stampede.errors import Cancelled, InUse, UnknownName
+from stampede.errors import Cancelled, DaemonError, InUse, Refused, UnknownName
 from stampede.tasks.backup_jobs import RETRY_STORE, shown_while
 from stampede.tasks.backups import ready_store
 from stampede.tasks.pool import show_to_docker
@@ -64,7 +64,7 @@ class _Bringing:
     """One volume that a process of its own brings, and who looks after that."""
 
     def __init__(self, host: ThisHost, access: RepositoryAccess, view: BackupView, wanted: WantedVolume) -> None:
-        self._pool, self._access, self._view = host.pool, access, view
+        self._host, self._pool, self._access, self._view = host, host.pool, access, view
         self._origin = f"{access.repository}/{view.name}@{view.backup}"
         self._wanted = wanted.model_copy(update={"labels": {**wanted.labels, RESTORED_FROM: self._origin}})
 
@@ -82,7 +82,9 @@ class _Bringing:
         """The volume, all of which is here. Raises: Cancelled."""
         found, log, told = self.usable(), get_run_logger(), ""
         while True:
-            if not found.mounted:  # who brought it has died
+            if not found.mounted:  # who brought it has died, or it is being removed at this moment
+                self._pool.ensure_pool()  # which waits for whoever changes the pool
+                self._still_there()
                 found = self.usable()
             if found.arriving is None:
                 return found
@@ -93,10 +95,16 @@ class _Bringing:
                 log.warning("%s: %s", found.name, told or "it goes on")
             tell(int(found.arriving * found.size_bytes), found.size_bytes)
             if cancelled.wait(_LOOKED_EVERY_S):
-                with suppress(InUse):  # whoever uses it goes on, and so does what brings it
-                    self._pool.drop_arrival(self._wanted.name)
+                self._drop()
                 raise Cancelled(f"the restore of {self._wanted.name} was cancelled")
             found = self._still_there()
+
+    def _drop(self) -> None:
+        """Afterwards nothing is left of it, unless something uses it: then that goes on, and so does what brings it."""
+        with suppress(InUse):
+            self._pool.drop_arrival(self._wanted.name)
+            with suppress(Refused, DaemonError):  # a container that does not run has it
+                self._host.docker.volumes.remove_volume(self._wanted.name, cluster=self._host.cluster)
 
     def _finished(self, found: FoundManagedVolume) -> FoundManagedVolume:
         try:
