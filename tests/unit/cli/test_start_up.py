@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from stampede.cli.app import app
 from stampede.programs import run
 
-HELP_WITHIN_S = 0.3
+HELP_WITHIN_S = 0.3  # of the processor, which is 0.14 s where it is quiet
 EVERY_MODULE = (
     "import pkgutil, json, sys, stampede.cli, stampede.client\n"
     "for package in (stampede.cli, stampede.client):\n"
@@ -26,9 +26,10 @@ EVERY_MODULE = (
 def test_help_is_there_at_once() -> None:
     took: list[float] = []
     for _ in range(5):
-        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run([sys.executable, "-m", "stampede", "--help"])
-        took.append(time.monotonic() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < HELP_WITHIN_S
 
 

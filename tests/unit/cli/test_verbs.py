@@ -183,11 +183,11 @@ def test_detach_starts_the_run_and_follow_sees_its_end(stampede: Stampede) -> No
     assert followed.json["changed"] == ["shop-web-1"]
 
 
-def soon(prefect: FakePrefect, flow: str, happens: Callable[[], None]) -> None:
+def soon(prefect: FakePrefect, flow: str, happens: Callable[[], None], after_s: float = 0.3) -> None:
     """Let something happen shortly after a run of `flow` has been created."""
 
     def play(parameters: dict[str, Any]) -> Any:
-        threading.Timer(0.3, happens).start()
+        threading.Timer(after_s, happens).start()
         return OUTCOME
 
     prefect.play(flow, play)
@@ -195,7 +195,8 @@ def soon(prefect: FakePrefect, flow: str, happens: Callable[[], None]) -> None:
 
 def test_ctrl_c_detaches_and_says_how_to_go_on(prefect: FakePrefect, stampede: Stampede) -> None:
     prefect.take_s = 60.0
-    soon(prefect, "deploy-stack", lambda: os.kill(os.getpid(), signal.SIGINT))
+    # Late enough for the command to follow the run by then, also on a busy machine.
+    soon(prefect, "deploy-stack", lambda: os.kill(os.getpid(), signal.SIGINT), after_s=2.0)
     ended = stampede("up")
     run = next(iter(prefect.runs))
     assert ended.code == 130
