@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,26 @@ class Site:
             address = self.access.address.model_copy(update={"endpoint": proxy.endpoint})
             yield self.access.model_copy(update={"address": address})
 
+    @contextmanager
+    def once_begun(self, act: Callable[[], object]) -> Iterator[None]:
+        """Inside, `act` is done as soon as a restore has begun, long before its first bytes are here."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                if self.left():
+                    act()
+                    return
+                time.sleep(0.01)
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+
     def left(self) -> list[Path]:
         return [*self.places.pool.glob("making/*"), *self.places.pool.glob("volumes/back*")]
 
@@ -123,14 +144,12 @@ def test_a_pool_without_room_for_the_data_says_so_at_once(places: Places, seawee
 
 
 def test_a_pool_that_fills_up_meanwhile_says_so_and_gets_its_room_back(site: Site) -> None:
-    filled = threading.Lock()
-
-    def fill(done: int, of: int) -> None:
-        if filled.acquire(blocking=False):
-            site.fill_pool(64 << 10)
-
-    with site.slowly() as access, pytest.raises(NoSpace, match="full before all was restored"):
-        restore_into_pool(site.pool, wanted("back", mib=64), access, "shop_db", 1, progress=fill)
+    with (
+        site.slowly() as access,
+        site.once_begun(lambda: site.fill_pool(64 << 10)),
+        pytest.raises(NoSpace),
+    ):
+        restore_into_pool(site.pool, wanted("back", mib=64), access, "shop_db", 1)
     assert site.left() == []
     (site.places.pool / "filler").unlink()
     done = restore_into_pool(site.pool, wanted("back", mib=64), site.access, "shop_db", 1)
@@ -155,11 +174,8 @@ def test_a_file_system_that_was_backed_up_damaged_is_found_by_a_thorough_restore
 def test_a_cancelled_restore_ends_soon_and_leaves_nothing(site: Site) -> None:
     cancelled = threading.Event()
 
-    def cancel(done: int, of: int) -> None:
-        cancelled.set()
-
-    with site.slowly() as access, pytest.raises(Cancelled):
-        restore_into_pool(site.pool, wanted("back", mib=64), access, "shop_db", 1, progress=cancel, cancelled=cancelled)
+    with site.slowly() as access, site.once_begun(cancelled.set), pytest.raises(Cancelled):
+        restore_into_pool(site.pool, wanted("back", mib=64), access, "shop_db", 1, cancelled=cancelled)
     assert site.left() == []
     assert [one.name for one in site.pool.volumes()] == ["shop_db"]
 
