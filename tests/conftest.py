@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ from stampede.planning.identity import CLUSTER, STACK
 from stampede.programs import run
 from tests.lab.pools import clean_up
 from tests.lab.seaweedfs import SeaweedFS, running_seaweedfs
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and what they start as well: no Ctrl-C then.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
