@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from stampede.flows.reach_store import reached_by_all_hosts
-from stampede.stores import StoreReport, address_of
-from stampede.tasks.stores import forgotten_unless_ready, meet_repository, read_store
+from stampede.flows.reach_store import met_by_all_hosts
+from stampede.stores import StoreReport
+from stampede.tasks.stores import forgotten_unless_ready, meet_repository
 
 
 @flow(name="add-store", flow_run_name="add store {store}", persist_result=True)
@@ -17,15 +17,4 @@ async def add_store(store: str) -> StoreReport:
     to join, WrongKey.
     """
     async with forgotten_unless_ready(store):
-        wanted = await read_store(store)
-        hosts, honoured = await reached_by_all_hosts(store)
-        met = await meet_repository(store, honoured)
-    return StoreReport(
-        store=store,
-        address=address_of(wanted.bucket, wanted.prefix),
-        repository=met.repository,
-        origin=met.origin,
-        hosts=hosts,
-        honoured=honoured,
-        volumes=met.volumes,
-    )
+        return await met_by_all_hosts(store, meet_repository)

@@ -19,7 +19,7 @@ from stampede.tasks.events import announced
 from stampede.tasks.locks import stack_lock
 from stampede.tasks.mandate import Mandate
 from stampede.tasks.on_host import on_hosts
-from stampede.tasks.stack_state import draft_from_candidate, record_serving, record_wanted
+from stampede.tasks.stack_state import draft_from_candidate, read_head, record_serving, record_wanted
 
 
 @flow(name="adopt-stack", flow_run_name="adopt {stack}", persist_result=True)
@@ -55,7 +55,7 @@ async def adopt(request: Request) -> Outcome:
         host: takeover_of(project, wanted.definition, surveys[host].found) for host, project in projects.items()
     }
     after = surveys_after(request.stack, surveys, takeovers)
-    plan = await make_plan(request, wanted, after, await doubt_of(request.stack))
+    plan = await make_plan(request, wanted, after, doubt_of(await read_head(request.stack)))
     shown = with_takeovers(plan, takeovers, tuple(projects.values()))
     await publish_plan(shown, wanted.number)
     if request.dry_run:

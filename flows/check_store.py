@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from stampede.flows.reach_store import reached_by_all_hosts
-from stampede.stores import StoreReport, address_of
-from stampede.tasks.stores import open_again, read_store
+from stampede.flows.reach_store import met_by_all_hosts
+from stampede.stores import StoreReport
+from stampede.tasks.stores import open_again
 
 
 @flow(name="check-store", flow_run_name="check store {store}", persist_result=True)
@@ -15,15 +15,4 @@ async def check_store(store: str) -> StoreReport:
 
     Raises: UnknownName, StoreRefused, StoreUnavailable, BackupError, WrongKey.
     """
-    known = await read_store(store)
-    hosts, honoured = await reached_by_all_hosts(store)
-    met = await open_again(store, honoured)
-    return StoreReport(
-        store=store,
-        address=address_of(known.bucket, known.prefix),
-        repository=met.repository,
-        origin=met.origin,
-        hosts=hosts,
-        honoured=honoured,
-        volumes=met.volumes,
-    )
+    return await met_by_all_hosts(store, open_again)

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from stampede.documents import Revision
+from stampede.documents import Head, Revision
 from stampede.errors import UpdateFailed, UpdatePaused
 from stampede.flows.roll_out import roll_out
 from stampede.flows.survey_host import Survey, survey_host
@@ -78,14 +78,15 @@ async def converge_quietly(request: Request) -> Outcome:
     surveys = await survey(request)
     wanted = await wanted_revision(request, surveys)
     surveys = await with_same_images(request, wanted, surveys)
-    plan = await make_plan(request, wanted, surveys, await doubt_of(request.stack, going_back=request.going_back))
+    head = await read_head(request.stack)
+    plan = await make_plan(request, wanted, surveys, doubt_of(head, going_back=request.going_back))
     await publish_plan(plan, wanted.number if wanted else None)
     if request.dry_run:
         return Outcome.of_plan(plan, wanted.number if wanted else None, dry_run=True)
     if wanted and not plan.is_empty and not (request.with_data or request.skip_snapshot):
-        await snapshot_before_deploy(wanted)
+        await snapshot_before_deploy(wanted, head)
     if wanted:
-        await let_bases_go(wanted)
+        await let_bases_go(wanted, head)
     await record_wanted(request.stack, wanted, fence=request.fence, changes=not plan.is_empty)
     warnings = await carry_out_or_go_back(request, wanted, plan)
     await tell_hosts(request, wanted, surveys, plan)
@@ -132,12 +133,11 @@ async def wanted_revision(request: Request, surveys: Mapping[str, Survey]) -> Re
     return await preview_revision(draft, request.by, request.why)
 
 
-async def doubt_of(stack: str, *, going_back: bool = False) -> Doubt:
+def doubt_of(head: Head, *, going_back: bool = False) -> Doubt:
     """What cannot be trusted to be as it should be: everything, if the last change did not end well.
 
     On the way back what runs is trusted: an instance that has been unhealthy for long must not be in the way.
     """
-    head = await read_head(stack)
     return Doubt(stopped=not head.settled, running=not head.settled and not going_back)
 
 
@@ -213,7 +213,7 @@ async def go_back(request: Request, number: int) -> None:
     surveys = await on_hosts(dict.fromkeys(hosts, asked), survey_host, step="look again", reuse=False)
     await record_wanted(request.stack, revision, fence=request.fence, changes=True)
     back = replace(request, going_back=True, demands=Demands())
-    plan = await make_plan(back, revision, surveys, await doubt_of(request.stack, going_back=True))
+    plan = await make_plan(back, revision, surveys, doubt_of(await read_head(request.stack), going_back=True))
     await publish_plan(plan, number)
     await carry_out(request, revision, plan, prefix="go back: ")
     await record_serving(request.stack, revision, fence=request.fence)

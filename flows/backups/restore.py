@@ -16,7 +16,7 @@ from stampede.flows.backups.choosing import host_for, known_revision
 from stampede.flows.backups.looking import backups_in
 from stampede.flows.converge import Request, converge_quietly
 from stampede.flows.volumes.hosts import Volumes, volumes_of
-from stampede.flows.volumes.restore_stack import GoingBack, go_back_to, running_revision
+from stampede.flows.volumes.restore_stack import put_back_data
 from stampede.flows.volumes.snapshots import let_go
 from stampede.planning.changes import Outcome
 from stampede.tasks.backups import read_app
@@ -174,19 +174,8 @@ async def _gone_back(
     stack: str, found: Volumes, coming: Mapping[str, Snapshot], dry_run: bool, wait_s: float, by: str, why: str
 ) -> Outcome:
     async with stack_lock(stack, who=by, why=why, wait_s=wait_s) as lock:
-        running = await running_revision(stack)
-        request = Request(
-            stack=stack,
-            fence=lock.fence,
-            draft=None,
-            revision=running,
-            by=by,
-            why=why,
-            dry_run=dry_run,
-            going_back=True,
-        )
         snapshots = {one.volume: one for one in coming.values()}
-        return await go_back_to(GoingBack(request, running, found, snapshots))
+        return await put_back_data(found, snapshots, fence=lock.fence, by=by, why=why, dry_run=dry_run)
 
 
 async def _deployed(stack: str, revision: Revision, fence: int, by: str, why: str) -> Outcome:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from stampede.documents import Revision
+from stampede.documents import Head, Revision
 from stampede.errors import UnknownName
 from stampede.flows.volumes.hosts import Volumes, volumes_of
 from stampede.flows.volumes.snapshots import let_go, take
-from stampede.tasks.stack_state import read_head, revisions_of
+from stampede.tasks.stack_state import revisions_of
 from stampede.volumes.keeping import BEFORE_DEPLOYS, surplus
 from stampede.volumes.labels import BACKUP, KEEP, SERVED, SERVING, TAKEN_BY
 from stampede.volumes.models import Snapshot
@@ -17,13 +17,12 @@ from stampede.volumes.relief import Dropped
 DEPLOY = "deploy"
 
 
-async def snapshot_before_deploy(wanted: Revision) -> None:
+async def snapshot_before_deploy(wanted: Revision, head: Head) -> None:
     """Afterwards volumes with `before_deploy` have a snapshot of what the serving revision made of them.
 
     Nothing happens where no other revision is about to take its place. Old ones of the kind go.
     """
     names = {v.name for v in wanted.definition.volumes.values() if v.snapshots and v.snapshots.before_deploy}
-    head = await read_head(wanted.stack)
     if not names or head.serving in (0, wanted.number):
         return
     found = await volumes_of(wanted.stack, step="look at volumes before the deploy")
@@ -41,13 +40,14 @@ async def snapshot_before_deploy(wanted: Revision) -> None:
     await let_go(found, dropped, step="let snapshots of earlier deploys go")
 
 
-async def let_bases_go(wanted: Revision) -> None:
+async def let_bases_go(wanted: Revision, head: Head) -> None:
     """Afterwards no snapshot waits for the next backup of a volume that has no x-backups any more.
 
     Nothing else would ever remove it.
     """
-    serving = (await read_head(wanted.stack)).serving
-    before = (await revisions_of(wanted.stack, {serving} - {wanted.number})).get(serving)
+    if head.serving in (0, wanted.number):
+        return
+    before = (await revisions_of(wanted.stack, {head.serving})).get(head.serving)
     names = _backed_up(before) - _backed_up(wanted) if before else set[str]()
     if not names:
         return

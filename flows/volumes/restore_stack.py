@@ -98,20 +98,9 @@ async def restore_stack(
             if not chosen:
                 raise UnknownName(f"{stack} has no snapshot {snapshot}", f"`stampede snapshot ls {stack}` lists them")
         snapshot = snapshot or found.newest_of_all(chosen)
-        running = await running_revision(stack)
-        request = Request(
-            stack=stack,
-            fence=lock.fence,
-            draft=None,
-            revision=running,
-            by=requested_by,
-            why=why or f"restore {snapshot}",
-            dry_run=dry_run,
-            going_back=True,
-            with_data=True,
-        )
         snapshots = {volume.name: found.snapshot(volume, snapshot) for volume in chosen}
-        return await go_back_to(GoingBack(request, running, found, snapshots))
+        why = why or f"restore {snapshot}"
+        return await put_back_data(found, snapshots, fence=lock.fence, by=requested_by, why=why, dry_run=dry_run)
 
 
 @flow(name="restore-volume", flow_run_name="restore {stack}/{volume} to {snapshot}", persist_result=True)
@@ -126,6 +115,25 @@ async def restore_volume(
 ) -> Outcome:
     """The same for one volume."""
     return await restore_stack.fn(stack, snapshot, [volume], dry_run, wait_for_lock_s, requested_by, why)
+
+
+async def put_back_data(
+    found: Volumes, snapshots: Mapping[str, Snapshot], *, fence: int, by: str, why: str, dry_run: bool
+) -> Outcome:
+    """Afterwards the volumes hold what the snapshots do, and the revision that is wanted runs on that."""
+    running = await running_revision(found.stack)
+    request = Request(
+        stack=found.stack,
+        fence=fence,
+        draft=None,
+        revision=running,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        going_back=True,
+        with_data=True,
+    )
+    return await go_back_to(GoingBack(request, running, found, snapshots))
 
 
 @announced

@@ -10,7 +10,6 @@ from prefect import flow
 
 from stampede.errors import BackupError, Refused, StoreUnavailable, UnknownName
 from stampede.flows.backups import backup_stack as backup_stack_module
-from stampede.flows.backups import restore as restore_module
 from stampede.flows.backups.backup_stack import backup_stack
 from stampede.flows.backups.restore import recover_stack, restore_backup
 from stampede.flows.volumes.shaping import clone_volume
@@ -167,7 +166,7 @@ async def test_a_restore_in_place_that_fails_leaves_no_snapshot(site: Site, monk
         assert any(FETCHED in one.labels for one in site.pool.snapshots(f"{site.stack}_data"))
         raise Refused("something else uses it")
 
-    monkeypatch.setattr(restore_module, "go_back_to", refuse)
+    monkeypatch.setattr("stampede.flows.volumes.restore_stack.go_back_to", refuse)
     with pytest.raises(Refused, match="something else uses it"):
         await restore_backup(stack=site.stack, volumes=["data"], store=STORE, in_place=True)
     assert [KEEP in one.labels for one in site.pool.snapshots(f"{site.stack}_data")] == [True]
